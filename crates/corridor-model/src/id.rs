@@ -1,0 +1,156 @@
+//! Ids: what makes an event the same event, and how ids of both systems are compared.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Identity of an event: SHA-256 of its natural key, or of its canonical JSON. The same event has the
+/// same id however often and by whatever path it arrives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EventId(pub [u8; 32]);
+
+impl EventId {
+    /// From the parts of a natural key. `domain` keeps kinds of keys apart; parts are length-prefixed, so
+    /// that no two different keys hash the same bytes.
+    pub fn from_natural_key(domain: &str, parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in std::iter::once(&domain).chain(parts) {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// From canonical JSON: sorted keys, no insignificant white space. Equals `sha256sum` of that text.
+    pub fn from_canonical_json(json: &[u8]) -> Self {
+        Self(Sha256::digest(json).into())
+    }
+
+    /// 64 lower-case hex digits, written into `buffer`.
+    pub fn as_hex<'b>(&self, buffer: &'b mut [u8; 64]) -> &'b str {
+        to_hex(&self.0, buffer)
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_hex(&mut [0; 64]))
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// SHA-256 of a record's original bytes, before redaction.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecordDigest(pub [u8; 32]);
+
+impl RecordDigest {
+    /// Digest of the bytes as received.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// 64 lower-case hex digits, written into `buffer`.
+    pub fn as_hex<'b>(&self, buffer: &'b mut [u8; 64]) -> &'b str {
+        to_hex(&self.0, buffer)
+    }
+}
+
+impl fmt::Debug for RecordDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_hex(&mut [0; 64]))
+    }
+}
+
+fn to_hex<'b>(bytes: &[u8; 32], buffer: &'b mut [u8; 64]) -> &'b str {
+    hex::encode_to_slice(bytes, buffer).expect("the buffer is twice the digest");
+    std::str::from_utf8(buffer).expect("hex digits are ASCII")
+}
+
+/// A join key: 128 bits of an id after normalisation. GUIDs and 32-digit hex ids are their own value;
+/// other text is the head of its SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key128(pub u128);
+
+impl Key128 {
+    /// Key of one id: trimmed, braces dropped, GUIDs compared without case and hyphens. None for an empty
+    /// id and for the all-zero GUID, which mean "missing".
+    pub fn of_id(raw: &str) -> Option<Self> {
+        let id = trim_id(raw);
+        if id.is_empty() {
+            return None;
+        }
+        match parse_hex_id(id) {
+            Some(0) => None,
+            Some(value) => Some(Self(value)),
+            None => Some(Self::of_text(&[id])),
+        }
+    }
+
+    /// Key of several texts together, length-prefixed, for instance method and path.
+    pub fn of_text(parts: &[&str]) -> Self {
+        let id = EventId::from_natural_key("key", parts);
+        let mut head = [0; 16];
+        head.copy_from_slice(&id.0[..16]);
+        Self(u128::from_be_bytes(head))
+    }
+}
+
+/// An id without surrounding blanks and braces.
+pub fn trim_id(raw: &str) -> &str {
+    raw.trim().trim_start_matches('{').trim_end_matches('}').trim()
+}
+
+/// The value of a GUID (36 characters with hyphens at 8, 13, 18, 23) or of 32 hex digits; else None.
+pub fn parse_hex_id(id: &str) -> Option<u128> {
+    let bytes = id.as_bytes();
+    let hyphens = match bytes.len() {
+        32 => false,
+        36 => true,
+        _ => return None,
+    };
+    let mut value: u128 = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if hyphens && matches!(index, 8 | 13 | 18 | 23) {
+            if *byte != b'-' {
+                return None;
+            }
+            continue;
+        }
+        value = value << 4 | u128::from((*byte as char).to_digit(16)?);
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_compare_without_braces_case_and_hyphens() {
+        let key = Key128::of_id("5d3c7e10-9b2f-4f6a-8c41-72e0a9d4b618");
+        assert_eq!(key, Key128::of_id(" {5D3C7E10-9B2F-4F6A-8C41-72E0A9D4B618} "));
+        assert_eq!(key, Key128::of_id("5d3c7e109b2f4f6a8c4172e0a9d4b618"));
+        assert_ne!(key, Key128::of_id("5d3c7e10-9b2f-4f6a-8c41-72e0a9d4b619"));
+    }
+
+    #[test]
+    fn missing_ids_have_no_key() {
+        for raw in ["", "  ", "{}", "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(Key128::of_id(raw), None, "{raw:?}");
+        }
+        assert!(Key128::of_id("order-7").is_some());
+        assert_ne!(Key128::of_id("Order-7"), Key128::of_id("order-7"), "opaque text keeps its case");
+    }
+
+    #[test]
+    fn natural_keys_do_not_run_together() {
+        let id = |parts: &[&str]| EventId::from_natural_key("kong", parts);
+        assert_ne!(id(&["ab", "c"]), id(&["a", "bc"]));
+        assert_eq!(id(&["a"]).to_string().len(), 64);
+    }
+}

@@ -1,0 +1,179 @@
+//! The join's words: what the operator needs of an event, and what it says of it.
+
+use crate::decision::{Verdict, codes};
+use crate::finding::FindingSet;
+use crate::id::{EventId, Key128};
+use crate::identity::{IdentityKeys, IdentityMatch};
+use crate::time::Micros;
+use serde::{Deserialize, Serialize};
+
+codes! {
+    /// Side of the corridor an event belongs to. Only events of different sides are partners.
+    Side {
+        /// Kong entries.
+        Kong => "kong",
+        /// Azure records.
+        Azure => "azure",
+    }
+}
+
+codes! {
+    /// Whether the event has a partner (`join_state`).
+    JoinState {
+        /// It has.
+        Matched => "matched",
+        /// It could have, but none was found.
+        Unmatched => "unmatched",
+        /// It carries no key that the other side could hold.
+        NotEligible => "not_eligible",
+    }
+}
+
+codes! {
+    /// The rung of the ladder that matched (`join_method`), strongest first.
+    JoinMethod {
+        /// Kong's request id seen by the activity.
+        RequestId => "request_id",
+        /// The same correlation id on both sides.
+        CorrelationId => "correlation_id",
+        /// The pipeline run id, with method, path and time.
+        RunId => "run_id",
+        /// The same principal, method, host, path and time.
+        IdentityTime => "identity_time",
+    }
+}
+
+codes! {
+    /// How sure the match is (`join_confidence`).
+    JoinConfidence {
+        /// An id that only the partner can hold.
+        Exact => "exact",
+        /// A run id with method, path and time, or an exact rung with a rival.
+        Strong => "strong",
+        /// Circumstance, or a strong rung with a rival.
+        Probable => "probable",
+    }
+}
+
+/// A correlation id for comparison. Kong's `uuid#counter` ids equal a bare uuid, but not another counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CorrelationKey {
+    /// Key of the id without its counter.
+    pub base: Key128,
+    /// The counter behind `#`, if there is one.
+    pub counter: Option<u64>,
+}
+
+impl CorrelationKey {
+    /// Key of an id as either system prints it. None for a missing id.
+    pub fn of(raw: &str) -> Option<Self> {
+        let id = crate::id::trim_id(raw);
+        if let Some((head, tail)) = id.rsplit_once('#')
+            && crate::id::parse_hex_id(head).is_some()
+            && !tail.is_empty()
+            && let Ok(counter) = tail.parse()
+        {
+            return Key128::of_id(head).map(|base| Self { base, counter: Some(counter) });
+        }
+        Key128::of_id(id).map(|base| Self { base, counter: None })
+    }
+
+    /// Whether two keys may name the same call.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.base == other.base
+            && (self.counter.is_none() || other.counter.is_none() || self.counter == other.counter)
+    }
+}
+
+/// What the other side's row says about its peer: the `peer_*` columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerSummary {
+    /// The peer's id.
+    pub event_id: EventId,
+    /// The peer's category.
+    pub category: Box<str>,
+    /// The peer's operation: for Kong method and path, for Azure the operation name.
+    pub operation: Option<Box<str>>,
+    /// The peer's status: HTTP status, or the activity's status word.
+    pub status: Option<Box<str>>,
+    /// The peer's principal.
+    pub principal_id: Option<Box<str>>,
+    /// The peer's event time.
+    pub time: Micros,
+}
+
+/// Everything the join operator needs of one event. Small, owned, and serialisable: it is also what a hint
+/// and an introduction carry between shards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinFacts {
+    /// Which side.
+    pub side: Side,
+    /// The `peer_*` columns this event gives its partner; holds the event's id and time.
+    pub summary: PeerSummary,
+    /// First moment of the event: Kong `started_at`, an activity's `start`, else the event time.
+    pub start: Micros,
+    /// Last moment: an activity's `end` (`start` + 10 min while it runs), else `start`. Never before `start`.
+    pub end: Micros,
+    /// Kong: its own request id. Azure: the request ids seen in response headers or error text.
+    pub request_ids: Vec<Key128>,
+    /// The correlation ids of the correlation_id rung. Kong: at most one.
+    pub correlation_ids: Vec<CorrelationKey>,
+    /// Pipeline run id, if the event carries one for the run_id rung.
+    pub run_id: Option<Key128>,
+    /// Key of method and URL path (run_id rung).
+    pub call: Option<Key128>,
+    /// Key of method, host and URL path (identity_time rung); only set when that rung may apply.
+    pub call_at_host: Option<Key128>,
+    /// The principal's names.
+    pub identity: IdentityKeys,
+    /// Verdict before the join.
+    pub verdict: Verdict,
+    /// Findings known before the join.
+    pub findings: FindingSet,
+    /// False when the event can have no partner: `not_eligible`, final at once.
+    pub is_eligible: bool,
+    /// True for a final run record, false for a heartbeat (`InProgress`, `Queued`). Kong entries are final.
+    pub is_final_record: bool,
+    /// Azure: a failed activity that takes its Kong partner's decision.
+    pub takes_partner_verdict: bool,
+    /// Azure: an activity that got an answer from a gateway host; without a partner the gateway's record is missing.
+    pub expects_gateway_record: bool,
+    /// The correlation id whose reuse by several principals is a finding (the `correlation_id` column, where Kong made or carried it).
+    pub reuse_key: Option<Key128>,
+}
+
+/// What the join says of one event: the `join_*` and `peer_*` columns, and the final verdict and findings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinOutcome {
+    /// Whether a partner was found.
+    pub state: JoinState,
+    /// By which rung; present exactly when matched.
+    pub method: Option<JoinMethod>,
+    /// How surely; present exactly when matched.
+    pub confidence: Option<JoinConfidence>,
+    /// The best peer; present exactly when matched.
+    pub peer: Option<PeerSummary>,
+    /// Number of peers on that rung; 0 when not matched.
+    pub peer_count: u32,
+    /// Comparison of the two principals; present exactly when matched.
+    pub identity_match: Option<IdentityMatch>,
+    /// The verdict after the join.
+    pub verdict: Verdict,
+    /// All findings of the row.
+    pub findings: FindingSet,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counter_counts_only_against_another_counter() {
+        let bare = CorrelationKey::of("3a9c52f0-6c0d-4e0f-9a77-1b8f6f1d2c3e").unwrap();
+        let one = CorrelationKey::of("3A9C52F0-6c0d-4e0f-9a77-1b8f6f1d2c3e#1").unwrap();
+        let two = CorrelationKey::of("3a9c52f0-6c0d-4e0f-9a77-1b8f6f1d2c3e#2").unwrap();
+        assert!(bare.matches(&one) && bare.matches(&two) && !one.matches(&two));
+        assert_ne!(CorrelationKey::of("order#1"), CorrelationKey::of("order#2"));
+        assert_eq!(CorrelationKey::of(" {} "), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Join: the operator that lets Kong events and Azure events meet.
