@@ -7,6 +7,10 @@
 //!
 //! Modules stand in flow order: split → parse → identify → classify → redact → facts → join.
 
+mod scalar;
+
+mod call;
+
 pub mod canonical;
 pub mod directory;
 pub mod redact;
@@ -23,4 +27,4 @@ pub mod join;
 
 mod refiner;
 
-pub use refiner::{Context, Outcome, Record, Refined, Settings, refine};
+pub use refiner::{Context, Explanation, Outcome, Record, Refined, Settings, refine};

@@ -57,6 +57,15 @@ pub struct Record<'a> {
     pub index: u32,
 }
 
+/// Why the event says what it says, for `corridor explain`. Not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Explanation {
+    /// Name of the rule that gave the verdict.
+    pub rule: &'static str,
+    /// How the principal was found.
+    pub identity: &'static str,
+}
+
 /// A classified event with what the join needs of it.
 #[derive(Debug)]
 pub struct Refined<'a> {
@@ -64,6 +73,8 @@ pub struct Refined<'a> {
     pub event: Event<'a>,
     /// Its join facts.
     pub facts: JoinFacts,
+    /// Why.
+    pub explanation: Explanation,
 }
 
 /// What became of one record.
