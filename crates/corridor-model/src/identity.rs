@@ -94,7 +94,7 @@ pub struct IdentityKeys {
     pub app_id: Option<Key128>,
     /// Normalised user principal name.
     pub upn: Option<Key128>,
-    /// Kong consumer or SQL login that no Entra id is known for.
+    /// Kong consumer or SQL login that no Entra id is known for, or an id that may be an object or a client id.
     pub local: Option<Key128>,
 }
 
@@ -105,7 +105,8 @@ impl IdentityKeys {
     }
 
     /// Compares name by name: any shared name that agrees is `Equal`; else any that differs is `Different`.
-    /// `local` names of the two systems are not comparable and only count when they agree.
+    /// `local` names of the two systems are not comparable and only count when they agree, also with an object
+    /// or application id of the other side: an id of unknown kind may be either.
     pub fn compare(&self, other: &Self) -> IdentityMatch {
         let pairs = [(self.object_id, other.object_id), (self.app_id, other.app_id), (self.upn, other.upn)];
         let mut result = IdentityMatch::Unknown;
@@ -117,10 +118,13 @@ impl IdentityKeys {
                 result = IdentityMatch::Different;
             }
         }
-        match (self.local, other.local) {
-            (Some(mine), Some(theirs)) if mine == theirs => IdentityMatch::Equal,
-            _ => result,
+        let is_known_as = |local: Option<Key128>, keys: &Self| {
+            local.is_some() && [keys.local, keys.object_id, keys.app_id].contains(&local)
+        };
+        if is_known_as(self.local, other) || is_known_as(other.local, self) {
+            return IdentityMatch::Equal;
         }
+        result
     }
 }
 
@@ -140,5 +144,13 @@ mod tests {
         assert_eq!(object.compare(&app), IdentityMatch::Unknown);
         assert_eq!(other.compare(&both), IdentityMatch::Different);
         assert_eq!(IdentityKeys::default().compare(&both), IdentityMatch::Unknown);
+        let unknown_kind = |n| IdentityKeys { local: key(n), ..Default::default() };
+        assert_eq!(unknown_kind(2).compare(&app), IdentityMatch::Equal);
+        assert_eq!(object.compare(&unknown_kind(1)), IdentityMatch::Equal);
+        assert_eq!(
+            unknown_kind(3).compare(&both),
+            IdentityMatch::Unknown,
+            "an id of unknown kind never differs"
+        );
     }
 }

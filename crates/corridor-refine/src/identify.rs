@@ -4,8 +4,13 @@
 //! - Out: [`Identity`]: canonical id, type, name and the keys for comparison.
 //! - Invariants: tenant/object id, else tenant/app id, else normalised UPN, else Kong consumer, else SQL login.
 
+mod name;
+mod principal;
+
 use crate::directory::Directory;
 use corridor_model::{IdentityBasis, IdentityKeys, PrincipalType};
+pub use name::normalise_upn;
+use principal::Draft;
 use std::borrow::Cow;
 
 /// The names that one record gives its caller. All optional; blanks count as missing.
@@ -77,6 +82,15 @@ impl Identity<'_> {
 
 /// Resolves claims to a principal. `basis` is what the record allows at most; without any usable name the
 /// result is [`Identity::none`].
-pub fn resolve<'a>(_claims: &Claims<'a>, _basis: IdentityBasis, _directory: &Directory) -> Identity<'a> {
-    Identity::none()
+pub fn resolve<'a>(claims: &Claims<'a>, basis: IdentityBasis, directory: &Directory) -> Identity<'a> {
+    let mut draft = Draft::from_claims(claims);
+    if !draft.has_entra_name(claims) {
+        draft.read_consumer(claims, directory);
+    }
+    draft.read_sql_name(claims);
+    draft.complete(claims, directory);
+    draft.finish(claims, basis, directory)
 }
+
+#[cfg(test)]
+mod tests;
