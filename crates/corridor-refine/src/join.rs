@@ -1,1 +1,351 @@
-//! Join: the operator that lets Kong events and Azure events meet.
+//! Join: the operator that lets Kong events and Azure events meet. The same code runs in batch and live.
+//!
+//! - In: [`Input`]: events, candidates (hints), introductions and ticks, in any order within the wait.
+//! - Out: [`Emitted`]: one row per distinct event with its final outcome, one duplicate per further copy, and
+//!   the introductions owed to other shards.
+//! - Keeps: each event until the clock has passed its `forget`, and what a pending row still needs of its peers.
+//! - Invariants: pure and synchronous. What partners may be is decided pair by pair when the later of both
+//!   arrives; so every order of arrival gives the same rows. A row leaves once.
+
+mod arrival;
+mod entities;
+mod index;
+mod keys;
+mod ladder;
+mod outcome;
+mod reuse;
+mod shard;
+mod timeline;
+mod wheel;
+
+#[cfg(test)]
+mod tests;
+
+pub use shard::{ShardId, home_shard};
+
+use corridor_model::{EventId, JoinFacts, JoinOutcome, Micros, time};
+use entities::{Entities, Role};
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
+use wheel::Wheel;
+
+/// The rules of the join.
+#[derive(Debug, Clone)]
+pub struct JoinConfig {
+    /// Partners' times lie within this of each other. Microseconds; twice the wait.
+    pub horizon: i64,
+    /// How far a Kong start may lie outside an activity's time, for the rungs run_id and identity_time. Microseconds.
+    pub run_slack: i64,
+    /// A row that lacks other shards' ticks is final after four times this on its own clock. Microseconds.
+    pub wait: i64,
+    /// More peers than this on one rung, and the rung is skipped for that event.
+    pub candidates_max: usize,
+    /// Number of shards; batch is one.
+    pub shard_count: u32,
+    /// The shard this operator owns.
+    pub own_shard: ShardId,
+    /// Rows that nothing can change leave at once (live). In batch they wait as well, so that of two copies
+    /// the one with the smaller position is the row, whichever is read first.
+    pub is_immediate: bool,
+}
+
+impl JoinConfig {
+    /// One shard, the default times, every row waits.
+    pub fn batch() -> Self {
+        Self {
+            horizon: 60 * time::MINUTE,
+            run_slack: 5 * time::SECOND,
+            wait: 30 * time::MINUTE,
+            candidates_max: 256,
+            shard_count: 1,
+            own_shard: 0,
+            is_immediate: false,
+        }
+    }
+}
+
+impl Default for JoinConfig {
+    fn default() -> Self {
+        Self::batch()
+    }
+}
+
+/// What the operator is told.
+#[derive(Debug, Clone)]
+pub enum Input<P> {
+    /// An event that has its home here: it gets a row.
+    Event {
+        /// What the join needs of it.
+        facts: JoinFacts,
+        /// Where it was read. Of several copies, the smallest is the row.
+        position: P,
+        /// Its row is final as soon as the clock is past this.
+        due: Micros,
+        /// It stays a candidate, and its id is remembered, until the clock is past this.
+        forget: Micros,
+    },
+    /// A hint: an Azure event whose home is another shard, or whose own record comes later.
+    Candidate {
+        /// What the join needs of it.
+        facts: JoinFacts,
+        /// It stays a candidate until the clock is past this. If its event comes here, not before that.
+        forget: Micros,
+        /// Its home; None for this shard.
+        home: Option<ShardId>,
+    },
+    /// A Kong event of another shard that matches an Azure event which has its home here.
+    Introduction {
+        /// The Azure event.
+        to: EventId,
+        /// The Kong event.
+        peer: JoinFacts,
+        /// It waits for the Azure event until the clock is past this.
+        forget: Micros,
+    },
+    /// The clock of a shard: no event that matters to rows due before it will come from that shard any more.
+    Tick {
+        /// Whose clock.
+        shard: ShardId,
+        /// In batch the end of the hour that was fed.
+        clock: Micros,
+    },
+}
+
+/// What the operator says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Emitted<P> {
+    /// A final row.
+    Row {
+        /// Where its event was read.
+        position: P,
+        /// Its event.
+        event_id: EventId,
+        /// The join's columns.
+        outcome: JoinOutcome,
+    },
+    /// A further copy of an event. It gets no row.
+    Duplicate {
+        /// Where the copy was read.
+        position: P,
+        /// The event.
+        event_id: EventId,
+        /// The copy that is the row, as far as is known now.
+        of: P,
+    },
+    /// To be appended to shard `home`.
+    Introduction {
+        /// The Azure event's home.
+        home: ShardId,
+        /// The Azure event.
+        to: EventId,
+        /// The Kong event that matches it.
+        peer: JoinFacts,
+        /// When the introduction may be forgotten.
+        forget: Micros,
+    },
+}
+
+/// The join operator of one shard. `P` is a position in its input.
+#[derive(Debug)]
+pub struct Operator<P> {
+    config: JoinConfig,
+    entities: Entities<P>,
+    ids: HashMap<EventId, u32, RandomState>,
+    index: index::Index,
+    reuse: reuse::ReuseIndex,
+    /// Rows that wait for this shard's clock only.
+    due_here: Wheel,
+    /// Rows that wait for the clocks of all shards.
+    due_everywhere: Wheel,
+    forgets: Wheel,
+    clocks: Vec<Option<Micros>>,
+    pending_count: usize,
+    scratch: arrival::Scratch,
+}
+
+impl<P: Copy + Ord> Operator<P> {
+    /// An operator that knows nothing yet.
+    pub fn new(config: JoinConfig) -> Self {
+        Self {
+            clocks: vec![None; config.shard_count.max(1) as usize],
+            config,
+            entities: Entities::default(),
+            ids: HashMap::default(),
+            index: index::Index::default(),
+            reuse: reuse::ReuseIndex::default(),
+            due_here: Wheel::default(),
+            due_everywhere: Wheel::default(),
+            forgets: Wheel::default(),
+            pending_count: 0,
+            scratch: arrival::Scratch::default(),
+        }
+    }
+
+    /// Takes one input; what follows from it is added to `out`.
+    pub fn push(&mut self, input: Input<P>, out: &mut Vec<Emitted<P>>) {
+        match input {
+            Input::Event { facts, position, due, forget } => {
+                self.take_event(facts, position, due, forget, out);
+            }
+            Input::Candidate { facts, forget, home } => {
+                let home = home.filter(|home| *home != self.config.own_shard);
+                self.take_candidate(facts, forget, home, out);
+            }
+            // The pair is judged again here, so the introduced event is a candidate like any other. It finds
+            // `to`, or is found by it later.
+            Input::Introduction { to: _, peer, forget } => self.take_candidate(peer, forget, None, out),
+            Input::Tick { shard, clock } => self.take_tick(shard, clock, out),
+        }
+    }
+
+    /// The end of the input: every pending row is final.
+    pub fn finish(&mut self, out: &mut Vec<Emitted<P>>) {
+        let mut due = Vec::new();
+        self.due_here.drain_all(&mut due);
+        self.due_everywhere.drain_all(&mut due);
+        self.finalise_all(due, out);
+    }
+
+    /// Number of rows that are not final yet.
+    pub fn pending(&self) -> usize {
+        self.pending_count
+    }
+
+    /// Number of events and candidates in memory.
+    pub fn remembered(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// Estimate of the memory in use, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.entities.memory_bytes()
+            + self.ids.capacity() * (size_of::<EventId>() + size_of::<u64>())
+            + self.index.memory_bytes()
+    }
+
+    fn take_event(
+        &mut self,
+        facts: JoinFacts,
+        position: P,
+        due: Micros,
+        forget: Micros,
+        out: &mut Vec<Emitted<P>>,
+    ) {
+        let event_id = facts.summary.event_id;
+        let Some(&id) = self.ids.get(&event_id) else {
+            let id = self.remember(facts, Role::Pending(position), forget, None);
+            self.await_row(id, due);
+            self.arrive(id, out);
+            return self.leave_at_once(id, out);
+        };
+        self.remember_longer(id, forget);
+        match self.entities.get(id).role {
+            Role::Candidate => {
+                let entity = self.entities.get_mut(id);
+                entity.adopt(facts);
+                entity.role = Role::Pending(position);
+                entity.home = None;
+                self.await_row(id, due);
+                self.leave_at_once(id, out);
+            }
+            Role::Pending(row) if position < row => {
+                let entity = self.entities.get_mut(id);
+                entity.adopt(facts);
+                entity.role = Role::Pending(position);
+                out.push(Emitted::Duplicate { position: row, event_id, of: position });
+            }
+            // The same position again is the same copy, delivered twice.
+            Role::Pending(row) | Role::Final(row) if position == row => {}
+            Role::Pending(row) | Role::Final(row) => {
+                out.push(Emitted::Duplicate { position, event_id, of: row });
+            }
+        }
+    }
+
+    fn take_candidate(
+        &mut self,
+        facts: JoinFacts,
+        forget: Micros,
+        home: Option<ShardId>,
+        out: &mut Vec<Emitted<P>>,
+    ) {
+        match self.ids.get(&facts.summary.event_id) {
+            Some(&id) => self.remember_longer(id, forget),
+            None => {
+                let id = self.remember(facts, Role::Candidate, forget, home);
+                self.arrive(id, out);
+            }
+        }
+    }
+
+    fn take_tick(&mut self, shard: ShardId, clock: Micros, out: &mut Vec<Emitted<P>>) {
+        let Some(known) = self.clocks.get_mut(shard as usize) else { return };
+        if known.is_some_and(|known| known >= clock) {
+            return;
+        }
+        *known = Some(clock);
+        let here = self.clocks.get(self.config.own_shard as usize).copied().flatten();
+        let everywhere = self.clocks.iter().copied().min().flatten();
+        let mut due = Vec::new();
+        if let Some(here) = here {
+            self.due_here.drain_before(here, &mut due);
+        }
+        if let Some(everywhere) = everywhere {
+            self.due_everywhere.drain_before(everywhere, &mut due);
+        }
+        let in_time = due.len();
+        if let Some(here) = here {
+            // The wait is over at `due`, so four waits after its arrival is three waits after `due`.
+            let patience = here.saturating_add(self.config.wait.saturating_mul(-3));
+            self.due_everywhere.drain_before(patience, &mut due);
+        }
+        for &id in &due[in_time..] {
+            self.entities.get_mut(id).lacks_ticks = true;
+        }
+        self.finalise_all(due, out);
+        if let Some(here) = here {
+            self.forget_before(here);
+        }
+    }
+
+    /// A row that can have no partner and no rival needs no wait.
+    fn leave_at_once(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
+        let facts = &self.entities.get(id).facts;
+        if self.config.is_immediate && !facts.is_eligible && facts.reuse_key.is_none() {
+            self.finalise(id, out);
+        }
+    }
+
+    fn await_row(&mut self, id: u32, due: Micros) {
+        self.pending_count += 1;
+        let facts = &self.entities.get(id).facts;
+        match (facts.is_eligible, facts.side) {
+            (false, _) if self.config.is_immediate && facts.reuse_key.is_none() => {}
+            // Introductions of Kong events may come from every shard.
+            (true, corridor_model::Side::Azure) => self.due_everywhere.push(due, id),
+            (false, _) | (true, corridor_model::Side::Kong) => self.due_here.push(due, id),
+        }
+    }
+
+    /// Rows leave in the order of their positions, so that the output does not depend on hash order.
+    fn finalise_all(&mut self, due: Vec<u32>, out: &mut Vec<Emitted<P>>) {
+        let mut rows: Vec<_> = due.into_iter().map(|id| (self.entities.get(id).position(), id)).collect();
+        rows.sort_unstable();
+        out.reserve(rows.len());
+        for (_, id) in rows {
+            self.finalise(id, out);
+        }
+    }
+
+    fn finalise(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
+        let entity = self.entities.get(id);
+        let Role::Pending(position) = entity.role else { return };
+        let peers = entity.peers.iter().map(|peer| (&*self.entities.get(peer.id).facts, peer.rungs));
+        let outcome = outcome::decide(entity, peers);
+        out.push(Emitted::Row { position, event_id: entity.facts.summary.event_id, outcome });
+        self.pending_count -= 1;
+        self.entities.get_mut(id).role = Role::Final(position);
+        self.drop_peers(id);
+        self.forget_if_possible(id);
+    }
+}

@@ -1,0 +1,200 @@
+//! Entities: the events and candidates in memory, under small numbers.
+//!
+//! - In: join facts, once per event id.
+//! - Out: a number that stays valid until the entity is forgotten.
+//! - Keeps: each entity's facts, peers and counts.
+
+use super::ladder::{Rungs, span_of};
+use super::shard::ShardId;
+use super::timeline::Span;
+use corridor_model::{JoinFacts, Micros};
+
+/// What an entity is to this shard.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role<P> {
+    /// Only a possible partner of others.
+    Candidate,
+    /// An event whose row is not final; the position of the copy that is the row.
+    Pending(P),
+    /// An event whose row has left.
+    Final(P),
+}
+
+/// A peer, and the rungs by which it matches.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer {
+    /// The peer's number.
+    pub(super) id: u32,
+    /// The rungs.
+    pub(super) rungs: Rungs,
+}
+
+/// One event in memory.
+#[derive(Debug)]
+pub(super) struct Entity<P> {
+    /// What the join needs of it.
+    pub(super) facts: Box<JoinFacts>,
+    /// What it is to this shard.
+    pub(super) role: Role<P>,
+    /// Its home, if that is another shard.
+    pub(super) home: Option<ShardId>,
+    /// Peers on rungs that are not full.
+    pub(super) peers: Vec<Peer>,
+    /// Number of peers per rung, up to one above the limit.
+    pub(super) counts: [u32; Rungs::COUNT],
+    /// Rungs with more peers than the limit.
+    pub(super) full: Rungs,
+    /// It stays a candidate until the clock is past this.
+    pub(super) forget: Micros,
+    /// The clock is past `forget`, but its row is still pending, or a pending row names it.
+    pub(super) is_overdue: bool,
+    /// Its correlation id is used by another principal.
+    pub(super) is_reused: bool,
+    /// The row leaves although ticks of other shards are missing.
+    pub(super) lacks_ticks: bool,
+    /// Number of peer lists that name it.
+    references: u32,
+    /// The arrival that looked at it last.
+    seen_by: u64,
+}
+
+impl<P: Copy> Entity<P> {
+    fn new(facts: JoinFacts, role: Role<P>, forget: Micros, home: Option<ShardId>) -> Self {
+        Self {
+            facts: Box::new(facts),
+            role,
+            home,
+            peers: Vec::new(),
+            counts: [0; Rungs::COUNT],
+            full: Rungs::NONE,
+            forget,
+            is_overdue: false,
+            is_reused: false,
+            lacks_ticks: false,
+            references: 0,
+            seen_by: 0,
+        }
+    }
+
+    /// Takes what the row says from the copy that is the row. The keys stay: they are those of the event id,
+    /// and the index holds them.
+    pub(super) fn adopt(&mut self, facts: JoinFacts) {
+        self.facts.summary = facts.summary;
+        self.facts.verdict = facts.verdict;
+        self.facts.findings = facts.findings;
+        self.facts.takes_partner_verdict = facts.takes_partner_verdict;
+        self.facts.expects_gateway_record = facts.expects_gateway_record;
+    }
+
+    /// Position of the row; None for candidates.
+    pub(super) fn position(&self) -> Option<P> {
+        match self.role {
+            Role::Candidate => None,
+            Role::Pending(position) | Role::Final(position) => Some(position),
+        }
+    }
+
+    /// The time that its partners must be near.
+    pub(super) fn span(&self) -> Span {
+        span_of(&self.facts)
+    }
+
+    /// Whether it needs a list of its peers: its row is not final, or may still come.
+    pub(super) fn lists_peers(&self) -> bool {
+        match self.role {
+            Role::Candidate => !self.is_overdue,
+            Role::Pending(_) => true,
+            Role::Final(_) => false,
+        }
+    }
+
+    /// Whether nothing needs it any more.
+    pub(super) fn is_forgettable(&self) -> bool {
+        self.is_overdue && self.references == 0 && !matches!(self.role, Role::Pending(_))
+    }
+
+    /// Marks it as seen by an arrival; true the first time.
+    pub(super) fn is_news_to(&mut self, arrival: u64) -> bool {
+        std::mem::replace(&mut self.seen_by, arrival) != arrival
+    }
+}
+
+/// All entities.
+#[derive(Debug)]
+pub(super) struct Entities<P> {
+    slots: Vec<Option<Entity<P>>>,
+    free: Vec<u32>,
+    arrival_count: u64,
+}
+
+impl<P> Default for Entities<P> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), arrival_count: 0 }
+    }
+}
+
+impl<P: Copy> Entities<P> {
+    /// Adds one.
+    pub(super) fn insert(
+        &mut self,
+        facts: JoinFacts,
+        role: Role<P>,
+        forget: Micros,
+        home: Option<ShardId>,
+    ) -> u32 {
+        let entity = Entity::new(facts, role, forget, home);
+        match self.free.pop() {
+            Some(id) => {
+                self.slots[id as usize] = Some(entity);
+                id
+            }
+            None => {
+                self.slots.push(Some(entity));
+                u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 entities")
+            }
+        }
+    }
+
+    /// An entity by its number.
+    pub(super) fn get(&self, id: u32) -> &Entity<P> {
+        self.slots[id as usize].as_ref().expect("numbers are dropped with their entity")
+    }
+
+    /// An entity by its number.
+    pub(super) fn get_mut(&mut self, id: u32) -> &mut Entity<P> {
+        self.slots[id as usize].as_mut().expect("numbers are dropped with their entity")
+    }
+
+    /// A new number for an arrival; see [`Entity::is_news_to`].
+    pub(super) fn next_arrival(&mut self) -> u64 {
+        self.arrival_count += 1;
+        self.arrival_count
+    }
+
+    /// A peer list names it.
+    pub(super) fn hold(&mut self, id: u32) {
+        self.get_mut(id).references += 1;
+    }
+
+    /// A peer list names it no more.
+    pub(super) fn release(&mut self, id: u32) {
+        self.get_mut(id).references -= 1;
+    }
+
+    /// Drops one that nothing finds or names.
+    pub(super) fn remove(&mut self, id: u32) {
+        self.slots[id as usize] = None;
+        self.free.push(id);
+    }
+
+    /// Number of entities.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Estimate; the texts of a summary are taken as 128 bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Option<Entity<P>>>()
+            + self.len() * (size_of::<JoinFacts>() + 128 + 2 * size_of::<Peer>())
+    }
+}
