@@ -5,7 +5,7 @@
 //! - Invariants: `date=` and `hour=` are UTC and zero-padded, so that keys sort as time does; a generation has three
 //!   digits, because views compare it as text; a part has five. `parse(build(x)) == x`.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use corridor_model::HourBucket;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -53,6 +53,12 @@ impl Day {
     /// The day under which seed files lie.
     pub fn seed() -> Self {
         Self(SEED_DAY.into())
+    }
+
+    /// Its first moment.
+    pub fn start(&self) -> DateTime<Utc> {
+        let date = NaiveDate::parse_from_str(&self.0, "%Y-%m-%d").expect("parse accepted this text");
+        date.and_time(NaiveTime::MIN).and_utc()
     }
 
     /// As it stands in a key.

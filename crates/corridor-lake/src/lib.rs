@@ -1,1 +1,5 @@
 //! stub
+
+pub mod store;
+
+pub mod landing;

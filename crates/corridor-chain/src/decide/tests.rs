@@ -41,8 +41,10 @@ fn closed(number: u16, digest: &str, outcome: Outcome) -> ClosedEntry {
     }
 }
 
-/// A day with generations given as (number, opener, closer, sealed).
-fn facts(generations: &[(u16, Option<&str>, Option<(&str, Outcome)>, bool)]) -> DayFacts {
+/// Number, job that opened it, job that closed it and how, whether it is sealed.
+type Found<'a> = (u16, Option<&'a str>, Option<(&'a str, Outcome)>, bool);
+
+fn facts(generations: &[Found<'_>]) -> DayFacts {
     let mut facts = DayFacts::new(Day::parse("2026-11-24").unwrap());
     for (number, opener, closer, is_sealed) in generations {
         let found = GenerationFacts {

@@ -1,0 +1,247 @@
+//! Store: one lake (or one source of inputs) in a folder or an object store, with create as the only way to write.
+//!
+//! - In: keys relative to the root of the lake, built by `corridor_chain::paths`; bytes.
+//! - Out: whether this content is now there, and what is there.
+//! - Keeps: the client and the prefix of the lake inside its container.
+//! - Invariants: nothing is overwritten, renamed or deleted here. A lost reply is not a failure: the same request is
+//!   repeated and what stands there is compared with what was to be written.
+
+mod error;
+mod open;
+
+pub use error::{Action, Problem, StoreError};
+pub use open::{open_lake, open_source};
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often one create is sent. The client itself repeats only what is safe, and a create is not.
+const CREATE_ATTEMPTS_MAX: u32 = 4;
+
+/// Where a lake lies; decides how soon what was written is seen by every reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// A folder of this machine: a reply is never lost.
+    LocalFolder,
+    /// A service across a network.
+    ObjectStore,
+}
+
+/// What a create found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The key was free and holds our bytes now.
+    New,
+    /// The key holds our bytes already: an earlier run, or our own request whose reply was lost.
+    AlreadyThere,
+    /// The key holds something else, and still does.
+    OtherContent,
+}
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectFacts {
+    /// Key relative to the root of the lake.
+    pub key: String,
+    /// Its size.
+    pub bytes: u64,
+    /// What the store says identifies this version of it.
+    pub version_tag: Option<String>,
+}
+
+/// A place that holds keys. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    kind: StoreKind,
+    url: Arc<str>,
+    repeat_pause: Duration,
+}
+
+impl Lake {
+    /// A lake under `prefix` of an opened store; `url` is how messages name it.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: Path, kind: StoreKind, url: &str) -> Self {
+        Self { store, prefix, kind, url: url.into(), repeat_pause: Duration::ZERO }
+    }
+
+    /// The same lake, waiting this long before a create is repeated.
+    pub fn with_repeat_pause(self, repeat_pause: Duration) -> Self {
+        Self { repeat_pause, ..self }
+    }
+
+    /// Whether it is a folder or a service.
+    pub fn kind(&self) -> StoreKind {
+        self.kind
+    }
+
+    /// How the operator named it, made absolute.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The client, for readers that need ranges.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Where a key of the lake lies in the store.
+    pub fn path_of(&self, key: &str) -> Path {
+        key.split('/').filter(|part| !part.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// Makes `key` hold `bytes`, once. Safe to repeat after any error and from two processes at once.
+    ///
+    /// An error leaves open whether the object exists; the next create of the same bytes finds out.
+    pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, StoreError> {
+        let path = self.path_of(key);
+        let mut attempt = 1;
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let sent = self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await;
+            let error = match sent {
+                Ok(_) => return Ok(Created::New),
+                Err(error) => error,
+            };
+            let is_taken = error::is_taken(&error);
+            if is_taken || error::is_ambiguous(self.kind, &error) {
+                // A name may be taken and yet hold nothing (blocks of a broken upload): then ask again.
+                match self.compare(key, &bytes).await {
+                    Ok(Some(found)) => return Ok(found),
+                    Ok(None) => {}
+                    Err(read_error) if is_taken => return Err(read_error),
+                    Err(_) => {}
+                }
+            } else {
+                return Err(self.failed(Action::Create, key, error));
+            }
+            if attempt == CREATE_ATTEMPTS_MAX {
+                return Err(self.failed(Action::Create, key, error));
+            }
+            tracing::warn!(key, attempt, %error, "repeat a create whose outcome is unknown");
+            if !self.repeat_pause.is_zero() {
+                tokio::time::sleep(self.repeat_pause * attempt).await;
+            }
+            attempt += 1;
+        }
+    }
+
+    /// What stands at `key`, compared with `want`; None when nothing does.
+    async fn compare(&self, key: &str, want: &Bytes) -> Result<Option<Created>, StoreError> {
+        let found = match self.store.get(&self.path_of(key)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(self.failed(Action::Read, key, source)),
+        };
+        if found.meta.size != want.len() as u64 {
+            return Ok(Some(Created::OtherContent));
+        }
+        let mut rest = want.as_ref();
+        let mut chunks = found.into_stream();
+        while let Some(chunk) = chunks.try_next().await.map_err(|e| self.failed(Action::Read, key, e))? {
+            match rest.strip_prefix(chunk.as_ref()) {
+                Some(after) => rest = after,
+                None => return Ok(Some(Created::OtherContent)),
+            }
+        }
+        Ok(Some(if rest.is_empty() { Created::AlreadyThere } else { Created::OtherContent }))
+    }
+
+    /// The bytes at `key`; None when nothing is there.
+    pub async fn read(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let found = match self.store.get(&self.path_of(key)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(self.failed(Action::Read, key, source)),
+        };
+        found.bytes().await.map(Some).map_err(|source| self.failed(Action::Read, key, source))
+    }
+
+    /// The bytes at `key` in chunks, for inputs larger than memory.
+    pub async fn read_chunks(
+        &self,
+        key: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        let found = self.store.get(&self.path_of(key)).await;
+        let found = found.map_err(|source| self.failed(Action::Read, key, source))?;
+        let (lake, key) = (self.clone(), key.to_owned());
+        let chunks = found.into_stream();
+        Ok(chunks.map(move |chunk| chunk.map_err(|e| lake.failed(Action::Read, &key, e))).boxed())
+    }
+
+    /// Whether something stands at `key`.
+    pub async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        match self.store.head(&self.path_of(key)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(self.failed(Action::Read, key, source)),
+        }
+    }
+
+    /// Every object under the folder `key` (the whole lake for an empty key), sorted by key.
+    pub async fn list(&self, key: &str) -> Result<Vec<ObjectFacts>, StoreError> {
+        let mut found: Vec<ObjectFacts> = self.list_stream(key).try_collect().await?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// Whether the folder `key` holds anything, without listing all of it.
+    pub async fn has_any(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.list_stream(key).try_next().await?.is_some())
+    }
+
+    /// The objects that a source means: the object itself when its URL names one, else all under it.
+    pub async fn find_inputs(&self) -> Result<Vec<ObjectFacts>, StoreError> {
+        if !self.prefix.is_root() {
+            match self.store.head(&self.prefix).await {
+                Ok(meta) => {
+                    let facts = ObjectFacts { key: String::new(), bytes: meta.size, version_tag: meta.e_tag };
+                    return Ok(vec![facts]);
+                }
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(source) => return Err(self.failed(Action::Read, "", source)),
+            }
+        }
+        self.list("").await
+    }
+
+    fn list_stream(&self, key: &str) -> BoxStream<'static, Result<ObjectFacts, StoreError>> {
+        let (lake, key, folder) = (self.clone(), key.to_owned(), self.path_of(key));
+        let prefix_length = match self.prefix.as_ref().len() {
+            0 => 0,
+            length => length + 1,
+        };
+        let found = self.store.list((!folder.is_root()).then_some(&folder));
+        found
+            .map(move |object| match object {
+                Ok(meta) => Ok(ObjectFacts {
+                    key: meta.location.as_ref()[prefix_length..].to_owned(),
+                    bytes: meta.size,
+                    version_tag: meta.e_tag,
+                }),
+                Err(source) => Err(lake.failed(Action::List, &key, source)),
+            })
+            .boxed()
+    }
+
+    fn failed(&self, action: Action, key: &str, source: object_store::Error) -> StoreError {
+        StoreError::failed(action, key, &self.url, source)
+    }
+}
+
+impl fmt::Display for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod faulty;
+#[cfg(test)]
+mod tests;
