@@ -1,5 +1,44 @@
-//! stub
+//! The lake: evidence rows as Parquet in a folder layout that Synapse serverless reads.
+//!
+//! - In: events with their join outcomes, redacted originals, rejections.
+//! - Out: files, and reading them back.
+//! - Invariants: `schemas/evidence.toml` is the contract; nothing here knows a column that is not in it.
+//!
+//! Modules stand in the order in which rows meet them.
+
+pub mod columns;
+
+pub mod schema;
+
+mod text_column;
+
+pub mod event_batch;
+
+pub mod side_batch;
+
+pub mod gather;
+
+pub mod finalise;
+
+pub mod parquet_file;
+
+pub mod roll;
+
+pub mod reader;
+
+pub mod encode_error;
 
 pub mod store;
 
 pub mod landing;
+
+#[cfg(test)]
+mod sample_events;
+
+pub use encode_error::EncodeError;
+pub use event_batch::EventBatchBuilder;
+pub use finalise::{evidence_batches, same_content};
+pub use gather::{FinalRow, gather};
+pub use parquet_file::{TableKind, seed_file};
+pub use roll::{EncodedFile, FileRoller, RollConfig, RollReason};
+pub use side_batch::{RecordsBuilder, RejectRow, RejectsBuilder};

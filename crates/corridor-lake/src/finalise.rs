@@ -1,0 +1,179 @@
+//! Finalise: events and what the join says of them become evidence rows.
+//!
+//! - In: batches of events ([`crate::schema::event_schema`]), the rows of one hour in their final order, and one outcome per row.
+//! - Out: batches in [`evidence_schema`], one row per event.
+//! - Invariants: rows leave in the given order; `reason_basis` and `denied_by` agree with `decision` because
+//!   [`corridor_model::Verdict`] says so. Peer and confidence columns are set exactly for matched rows.
+
+use crate::columns::{evidence_columns, schema_version};
+use crate::encode_error::EncodeError;
+use crate::event_batch::{NamedArrays, time_builder, to_int};
+use crate::gather::{FinalRow, Gatherer};
+use crate::schema::{event_schema, evidence_schema};
+use crate::text_column::TextColumn;
+use arrow_array::builder::{BooleanBuilder, Int32Builder, TimestampMicrosecondBuilder};
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
+use corridor_model::JoinOutcome;
+use std::sync::Arc;
+
+/// Longest list of findings, as a bound for printing.
+const FINDINGS_LENGTH_MAX: usize = 512;
+/// Columns in which two copies of one event may differ: they tell how the copy came here.
+const PROVENANCE_COLUMNS: [&str; 4] = ["received_time", "record_index", "origin", "record_sha256"];
+
+/// Evidence rows in batches of at most `batch_rows`. `outcomes` belong to `rows`, one by one.
+pub fn evidence_batches<'a>(
+    event_batches: &'a [RecordBatch],
+    rows: &'a [FinalRow],
+    outcomes: &'a [JoinOutcome],
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
+    assert_eq!(rows.len(), outcomes.len(), "every row has one outcome");
+    let mut gatherer = Gatherer::new(event_batches);
+    let mut builders = OutcomeColumns::new(batch_rows.min(rows.len()));
+    let batch_rows = batch_rows.max(1);
+    rows.chunks(batch_rows).zip(outcomes.chunks(batch_rows)).map(move |(rows, outcomes)| {
+        let event_columns = gatherer.columns(rows)?;
+        outcomes.iter().for_each(|outcome| builders.append(outcome));
+        assemble(event_columns, builders.finish(), rows.len())
+    })
+}
+
+/// Puts the columns in the order of the evidence schema.
+fn assemble(
+    event_columns: Vec<ArrayRef>,
+    mut outcome_columns: NamedArrays,
+    row_count: usize,
+) -> Result<RecordBatch, EncodeError> {
+    let schema = evidence_schema();
+    let event_schema = event_schema();
+    let mut event_columns = event_schema.fields().iter().zip(event_columns).peekable();
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let is_event_column = event_columns.peek().is_some_and(|(event, _)| event.name() == field.name());
+        let column = match event_columns.next_if(|_| is_event_column) {
+            Some((_, column)) => column,
+            None => match field.name().as_str() {
+                "schema_version" => Arc::new(Int32Array::from_value(schema_version(), row_count)) as ArrayRef,
+                "is_late" => Arc::new(BooleanArray::from(vec![false; row_count])),
+                name => outcome_columns
+                    .remove(name)
+                    .unwrap_or_else(|| new_null_array(field.data_type(), row_count)),
+            },
+        };
+        columns.push(column);
+    }
+    RecordBatch::try_new(schema, columns).map_err(EncodeError::Gather)
+}
+
+/// One builder per column that the join fills.
+struct OutcomeColumns {
+    decision: TextColumn,
+    denied: BooleanBuilder,
+    reason_code: TextColumn,
+    reason_basis: TextColumn,
+    denied_by: TextColumn,
+    join_state: TextColumn,
+    join_method: TextColumn,
+    join_confidence: TextColumn,
+    peer_event_id: TextColumn,
+    peer_count: Int32Builder,
+    peer_category: TextColumn,
+    peer_operation: TextColumn,
+    peer_status: TextColumn,
+    peer_principal_id: TextColumn,
+    peer_time: TimestampMicrosecondBuilder,
+    identity_match: TextColumn,
+    findings: TextColumn,
+}
+
+impl OutcomeColumns {
+    fn new(capacity: usize) -> Self {
+        let text = |name| TextColumn::new(evidence_columns(), name, capacity);
+        Self {
+            decision: text("decision"),
+            denied: BooleanBuilder::with_capacity(capacity),
+            reason_code: text("reason_code"),
+            reason_basis: text("reason_basis"),
+            denied_by: text("denied_by"),
+            join_state: text("join_state"),
+            join_method: text("join_method"),
+            join_confidence: text("join_confidence"),
+            peer_event_id: text("peer_event_id"),
+            peer_count: Int32Builder::with_capacity(capacity),
+            peer_category: text("peer_category"),
+            peer_operation: text("peer_operation"),
+            peer_status: text("peer_status"),
+            peer_principal_id: text("peer_principal_id"),
+            peer_time: time_builder(capacity),
+            identity_match: text("identity_match"),
+            findings: text("findings"),
+        }
+    }
+
+    fn append(&mut self, outcome: &JoinOutcome) {
+        let verdict = &outcome.verdict;
+        self.decision.append(verdict.decision().as_str());
+        self.denied.append_value(verdict.is_denied());
+        self.reason_code.append_option(verdict.reason().map(|reason| reason.as_str()));
+        self.reason_basis.append_option(verdict.basis().map(|basis| basis.as_str()));
+        self.denied_by.append_option(verdict.denied_by().map(|by| by.as_str()));
+        self.join_state.append(outcome.state.as_str());
+        self.join_method.append_option(outcome.method.map(|method| method.as_str()));
+        self.join_confidence.append_option(outcome.confidence.map(|confidence| confidence.as_str()));
+        self.peer_count.append_value(to_int(outcome.peer_count));
+        self.append_peer(outcome);
+        self.identity_match.append_option(outcome.identity_match.map(|identity| identity.as_str()));
+        match outcome.findings.is_empty() {
+            true => self.findings.append(""),
+            false => self.findings.append_display(&outcome.findings, FINDINGS_LENGTH_MAX),
+        }
+    }
+
+    fn append_peer(&mut self, outcome: &JoinOutcome) {
+        let peer = outcome.peer.as_ref();
+        let mut hex = [0; 64];
+        self.peer_event_id.append_option(peer.map(|peer| peer.event_id.as_hex(&mut hex)));
+        self.peer_category.append_option(peer.map(|peer| &*peer.category));
+        self.peer_operation.append_option(peer.and_then(|peer| peer.operation.as_deref()));
+        self.peer_status.append_option(peer.and_then(|peer| peer.status.as_deref()));
+        self.peer_principal_id.append_option(peer.and_then(|peer| peer.principal_id.as_deref()));
+        self.peer_time.append_option(peer.map(|peer| peer.time.0));
+    }
+
+    fn finish(&mut self) -> NamedArrays {
+        NamedArrays::from([
+            ("decision", self.decision.finish()),
+            ("denied", Arc::new(self.denied.finish()) as ArrayRef),
+            ("reason_code", self.reason_code.finish()),
+            ("reason_basis", self.reason_basis.finish()),
+            ("denied_by", self.denied_by.finish()),
+            ("join_state", self.join_state.finish()),
+            ("join_method", self.join_method.finish()),
+            ("join_confidence", self.join_confidence.finish()),
+            ("peer_event_id", self.peer_event_id.finish()),
+            ("peer_count", Arc::new(self.peer_count.finish())),
+            ("peer_category", self.peer_category.finish()),
+            ("peer_operation", self.peer_operation.finish()),
+            ("peer_status", self.peer_status.finish()),
+            ("peer_principal_id", self.peer_principal_id.finish()),
+            ("peer_time", Arc::new(self.peer_time.finish())),
+            ("identity_match", self.identity_match.finish()),
+            ("findings", self.findings.finish()),
+        ])
+    }
+}
+
+/// Whether two rows of event batches tell the same event, however each of them came here. Two rows with one
+/// `event_id` and different content are an id conflict.
+pub fn same_content(batch_a: &RecordBatch, row_a: usize, batch_b: &RecordBatch, row_b: usize) -> bool {
+    let schema = batch_a.schema_ref();
+    schema.fields().iter().enumerate().all(|(index, field)| {
+        PROVENANCE_COLUMNS.contains(&field.name().as_str())
+            || batch_a.column(index).slice(row_a, 1).to_data()
+                == batch_b.column(index).slice(row_b, 1).to_data()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Side batches: the redacted originals and the rejected records, in columns.
+//!
+//! - In: records beside their events, and rejections.
+//! - Out: record batches in [`records_schema`] and [`rejects_schema`].
+//! - Invariants: everything that comes in is already redacted.
+
+use crate::columns::{records_columns, rejects_columns};
+use crate::event_batch::{OFFSET_LENGTH_MAX, time_builder, to_int, to_stored_time};
+use crate::schema::{records_schema, rejects_schema};
+use crate::text_column::TextColumn;
+use arrow_array::RecordBatch;
+use arrow_array::builder::{Int32Builder, TimestampMicrosecondBuilder};
+use corridor_model::{EventId, Micros, Origin, RecordDigest, Rejection, Side};
+use std::sync::Arc;
+
+/// Builds batches of the `records` table.
+#[derive(Debug)]
+pub struct RecordsBuilder {
+    event_id: TextColumn,
+    event_time: TimestampMicrosecondBuilder,
+    record: TextColumn,
+    row_count: usize,
+    byte_size: usize,
+}
+
+impl RecordsBuilder {
+    /// With room for `capacity` rows; more rows make it grow.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            event_id: TextColumn::new(records_columns(), "event_id", capacity),
+            event_time: time_builder(capacity),
+            record: TextColumn::new(records_columns(), "record", capacity),
+            row_count: 0,
+            byte_size: 0,
+        }
+    }
+
+    /// Adds one redacted record. Bytes that are not UTF-8 are decoded lossily.
+    pub fn append(&mut self, event_id: &EventId, event_time: Micros, record: &[u8]) {
+        self.event_id.append(event_id.as_hex(&mut [0; 64]));
+        self.event_time.append_value(event_time.0);
+        match std::str::from_utf8(record) {
+            Ok(text) => self.record.append(text),
+            Err(_) => self.record.append(&String::from_utf8_lossy(record)),
+        }
+        self.row_count += 1;
+        self.byte_size += record.len() + 80;
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.row_count
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.row_count == 0
+    }
+
+    /// About how many bytes the rows take in memory.
+    pub fn byte_size(&self) -> usize {
+        self.byte_size
+    }
+
+    /// The rows so far as a batch; the builder starts anew.
+    pub fn finish(&mut self) -> RecordBatch {
+        self.row_count = 0;
+        self.byte_size = 0;
+        let columns = vec![self.event_id.finish(), Arc::new(self.event_time.finish()), self.record.finish()];
+        RecordBatch::try_new(records_schema(), columns).expect("the builders have the types of the schema")
+    }
+}
+
+/// A rejected record and where it was.
+#[derive(Debug, Clone, Copy)]
+pub struct RejectRow<'a> {
+    /// What was wrong.
+    pub rejection: &'a Rejection,
+    /// The side it was read from.
+    pub side: Side,
+    /// Where its bytes were.
+    pub origin: &'a Origin,
+    /// Position in its batch or envelope.
+    pub record_index: u32,
+    /// Digest of its bytes, if they could be cut out.
+    pub record_sha256: Option<&'a RecordDigest>,
+    /// For a conflict of ids: the id.
+    pub event_id: Option<&'a EventId>,
+    /// When it happened, if the record tells.
+    pub event_time: Option<Micros>,
+}
+
+/// Builds batches of the `rejects` table.
+#[derive(Debug)]
+pub struct RejectsBuilder {
+    code: TextColumn,
+    detail: TextColumn,
+    preview: TextColumn,
+    side: TextColumn,
+    origin: TextColumn,
+    record_index: Int32Builder,
+    record_sha256: TextColumn,
+    event_id: TextColumn,
+    event_time: TimestampMicrosecondBuilder,
+    row_count: usize,
+}
+
+impl RejectsBuilder {
+    /// With room for `capacity` rows; more rows make it grow.
+    pub fn new(capacity: usize) -> Self {
+        let text = |name| TextColumn::new(rejects_columns(), name, capacity);
+        Self {
+            code: text("code"),
+            detail: text("detail"),
+            preview: text("preview"),
+            side: text("side"),
+            origin: text("origin"),
+            record_index: Int32Builder::with_capacity(capacity),
+            record_sha256: text("record_sha256"),
+            event_id: text("event_id"),
+            event_time: time_builder(capacity),
+            row_count: 0,
+        }
+    }
+
+    /// Adds one rejected record.
+    pub fn append(&mut self, row: &RejectRow<'_>) {
+        let mut hex = [0; 64];
+        self.code.append(row.rejection.code.as_str());
+        self.detail.append(&row.rejection.detail);
+        self.preview.append(&row.rejection.preview);
+        self.side.append(row.side.as_str());
+        self.origin.append_display(row.origin, row.origin.path.len() + OFFSET_LENGTH_MAX);
+        self.record_index.append_value(to_int(row.record_index));
+        self.record_sha256.append_option(row.record_sha256.map(|digest| digest.as_hex(&mut hex)));
+        self.event_id.append_option(row.event_id.map(|id| id.as_hex(&mut hex)));
+        self.event_time.append_option(row.event_time.and_then(to_stored_time));
+        self.row_count += 1;
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.row_count
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.row_count == 0
+    }
+
+    /// The rows so far as a batch; the builder starts anew.
+    pub fn finish(&mut self) -> RecordBatch {
+        self.row_count = 0;
+        let columns = vec![
+            self.code.finish(),
+            self.detail.finish(),
+            self.preview.finish(),
+            self.side.finish(),
+            self.origin.finish(),
+            Arc::new(self.record_index.finish()),
+            self.record_sha256.finish(),
+            self.event_id.finish(),
+            Arc::new(self.event_time.finish()),
+        ];
+        RecordBatch::try_new(rejects_schema(), columns).expect("the builders have the types of the schema")
+    }
+}
