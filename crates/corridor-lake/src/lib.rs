@@ -39,6 +39,6 @@ pub use encode_error::EncodeError;
 pub use event_batch::EventBatchBuilder;
 pub use finalise::{evidence_batches, same_content};
 pub use gather::{FinalRow, gather};
-pub use parquet_file::{TableKind, seed_file};
+pub use parquet_file::seed_file;
 pub use roll::{EncodedFile, FileRoller, RollConfig, RollReason};
 pub use side_batch::{RecordsBuilder, RejectRow, RejectsBuilder};

@@ -8,9 +8,9 @@
 use crate::columns::schema_version;
 use crate::encode_error::EncodeError;
 use crate::roll::RollConfig;
-use crate::schema::{evidence_schema, records_schema, rejects_schema};
-use arrow_schema::SchemaRef;
+use crate::schema::table_schema;
 use bytes::Bytes;
+use corridor_chain::Table;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
@@ -43,50 +43,18 @@ const COLUMNS_WITHOUT_STATISTICS: [&str; 5] = ["error_message", "extra", "record
 /// A row group is closed at this many encoded bytes; it bounds the writer's memory.
 const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
 
-/// The tables of the lake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TableKind {
-    /// Evidence rows (`events/`).
-    Evidence,
-    /// Redacted originals (`records/`).
-    Records,
-    /// Rejected records (`rejects/`).
-    Rejects,
-}
-
-impl TableKind {
-    /// Schema of its files.
-    pub fn schema(self) -> SchemaRef {
-        match self {
-            Self::Evidence => evidence_schema(),
-            Self::Records => records_schema(),
-            Self::Rejects => rejects_schema(),
-        }
-    }
-
-    /// Name in the file's metadata.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Evidence => "evidence",
-            Self::Records => "records",
-            Self::Rejects => "rejects",
-        }
-    }
-
-    /// Columns by which its rows are sorted, as the writers of the table promise.
-    fn sort_columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Evidence | Self::Records => &["event_time", "event_id"],
-            Self::Rejects => &[],
-        }
+/// Columns by which the rows of a table are sorted, as the writers of the table promise.
+fn sort_columns(table: Table) -> &'static [&'static str] {
+    match table {
+        Table::Events | Table::Records => &["event_time", "event_id"],
+        Table::Rejects => &[],
     }
 }
 
 /// How files of the table are written.
-pub fn writer_properties(table: TableKind, config: &RollConfig) -> WriterProperties {
-    let schema = table.schema();
-    let sorting = table
-        .sort_columns()
+pub fn writer_properties(table: Table, config: &RollConfig) -> WriterProperties {
+    let schema = table_schema(table);
+    let sorting = sort_columns(table)
         .iter()
         .filter_map(|name| schema.index_of(name).ok().and_then(|index| i32::try_from(index).ok()))
         .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: false })
@@ -117,18 +85,15 @@ pub fn writer_properties(table: TableKind, config: &RollConfig) -> WriterPropert
 }
 
 /// A writer of one file of the table. The Arrow schema is left out of the file: the Parquet types say everything.
-pub(crate) fn open_writer(
-    table: TableKind,
-    config: &RollConfig,
-) -> Result<ArrowWriter<Vec<u8>>, EncodeError> {
+pub(crate) fn open_writer(table: Table, config: &RollConfig) -> Result<ArrowWriter<Vec<u8>>, EncodeError> {
     let options = ArrowWriterOptions::new()
         .with_properties(writer_properties(table, config))
         .with_skip_arrow_metadata(true);
-    ArrowWriter::try_new_with_options(Vec::new(), table.schema(), options).map_err(EncodeError::Encode)
+    ArrowWriter::try_new_with_options(Vec::new(), table_schema(table), options).map_err(EncodeError::Encode)
 }
 
 /// The file without rows that keeps a root of a new lake queryable.
-pub fn seed_file(table: TableKind) -> Result<Bytes, EncodeError> {
+pub fn seed_file(table: Table) -> Result<Bytes, EncodeError> {
     let writer = open_writer(table, &RollConfig::default())?;
     writer.into_inner().map(Bytes::from).map_err(EncodeError::Encode)
 }

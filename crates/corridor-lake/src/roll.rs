@@ -6,11 +6,12 @@
 //! - Invariants: every row is in exactly one file; the same batches give the same files.
 
 use crate::encode_error::EncodeError;
-use crate::parquet_file::{TableKind, open_writer};
+use crate::parquet_file::open_writer;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
+use corridor_chain::Table;
 use corridor_model::Micros;
 use parquet::arrow::ArrowWriter;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub struct EncodedFile {
 
 /// Writes batches of one table into files.
 pub struct FileRoller {
-    table: TableKind,
+    table: Table,
     config: RollConfig,
     open: Option<OpenFile>,
 }
@@ -93,7 +94,7 @@ impl std::fmt::Debug for FileRoller {
 
 impl FileRoller {
     /// For one folder of the table.
-    pub fn new(table: TableKind, config: RollConfig) -> Self {
+    pub fn new(table: Table, config: RollConfig) -> Self {
         Self { table, config, open: None }
     }
 
@@ -129,7 +130,7 @@ impl FileRoller {
 }
 
 impl OpenFile {
-    fn new(table: TableKind, config: &RollConfig) -> Result<Self, EncodeError> {
+    fn new(table: Table, config: &RollConfig) -> Result<Self, EncodeError> {
         Ok(Self { writer: open_writer(table, config)?, rows: 0, times: None })
     }
 

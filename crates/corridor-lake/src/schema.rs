@@ -7,6 +7,7 @@
 
 use crate::columns::{ColumnSpec, ColumnType, evidence_columns, records_columns, rejects_columns};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use corridor_chain::Table;
 use std::sync::{Arc, OnceLock};
 
 /// Groups that only the join can fill.
@@ -43,6 +44,15 @@ pub fn records_schema() -> SchemaRef {
 pub fn rejects_schema() -> SchemaRef {
     static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
     SCHEMA.get_or_init(|| schema_of(rejects_columns().iter())).clone()
+}
+
+/// Schema of a table's files.
+pub fn table_schema(table: Table) -> SchemaRef {
+    match table {
+        Table::Events => evidence_schema(),
+        Table::Records => records_schema(),
+        Table::Rejects => rejects_schema(),
+    }
 }
 
 /// The Arrow type of a column type.

@@ -19,7 +19,7 @@ fn evidence() -> RecordBatch {
     evidence_batches(&batches, &rows, &outcomes, 100).next().unwrap().unwrap()
 }
 
-fn encode(table: TableKind, batch: &RecordBatch) -> Bytes {
+fn encode(table: Table, batch: &RecordBatch) -> Bytes {
     let mut roller = FileRoller::new(table, RollConfig::default());
     assert!(roller.write(batch).unwrap().is_none());
     roller.finish().unwrap().unwrap().bytes
@@ -27,10 +27,10 @@ fn encode(table: TableKind, batch: &RecordBatch) -> Bytes {
 
 #[test]
 fn physical_and_logical_types_are_those_of_the_serverless_table() {
-    for table in [TableKind::Evidence, TableKind::Records, TableKind::Rejects] {
+    for table in [Table::Events, Table::Records, Table::Rejects] {
         let reader = SerializedFileReader::new(seed_file(table).unwrap()).unwrap();
         let schema = reader.metadata().file_metadata().schema_descr();
-        assert_eq!(schema.num_columns(), table.schema().fields().len());
+        assert_eq!(schema.num_columns(), table_schema(table).fields().len());
         for column in schema.columns() {
             assert_eq!(column.max_rep_level(), 0, "no nested column");
             let logical = column.logical_type_ref().cloned();
@@ -43,7 +43,8 @@ fn physical_and_logical_types_are_those_of_the_serverless_table() {
                 _ => false,
             };
             assert!(is_known, "{} {logical:?}", column.name());
-            let is_time = table.schema().field_with_name(column.name()).unwrap().data_type().is_temporal();
+            let is_time =
+                table_schema(table).field_with_name(column.name()).unwrap().data_type().is_temporal();
             assert_eq!(is_time, matches!(logical, Some(LogicalType::Timestamp(_))), "{}", column.name());
         }
     }
@@ -51,7 +52,7 @@ fn physical_and_logical_types_are_those_of_the_serverless_table() {
 
 #[test]
 fn pages_are_v1_with_safe_encodings_and_snappy() {
-    let reader = SerializedFileReader::new(encode(TableKind::Evidence, &evidence())).unwrap();
+    let reader = SerializedFileReader::new(encode(Table::Events, &evidence())).unwrap();
     let metadata = reader.metadata();
     assert_eq!(metadata.file_metadata().version(), 1);
     assert!(metadata.file_metadata().created_by().unwrap().starts_with("Corridor version "));
@@ -78,7 +79,7 @@ fn pages_are_v1_with_safe_encodings_and_snappy() {
 
 #[test]
 fn text_statistics_are_exact() {
-    let reader = SerializedFileReader::new(encode(TableKind::Evidence, &evidence())).unwrap();
+    let reader = SerializedFileReader::new(encode(Table::Events, &evidence())).unwrap();
     for column in reader.metadata().row_group(0).columns() {
         let name = column.column_path().string();
         let Some(statistics) = column.statistics() else {
@@ -93,7 +94,7 @@ fn text_statistics_are_exact() {
 #[test]
 fn evidence_survives_the_round_trip() {
     let written = evidence();
-    let read = read_bytes(encode(TableKind::Evidence, &written)).unwrap();
+    let read = read_bytes(encode(Table::Events, &written)).unwrap();
     assert_eq!(read.len(), 1);
     assert_eq!(read[0].schema().fields(), written.schema().fields());
     assert_eq!(read[0].columns(), written.columns());
@@ -105,7 +106,7 @@ fn records_and_rejects_survive_the_round_trip() {
     records.append(&EventId([1; 32]), Micros::MIN_EVENT, "{\"path\":\"/😀\"}".as_bytes());
     records.append(&EventId([2; 32]), Micros::MAX_EVENT, &[b'"', 0xff, b'"']);
     let written = records.finish();
-    let read = read_bytes(encode(TableKind::Records, &written)).unwrap();
+    let read = read_bytes(encode(Table::Records, &written)).unwrap();
     assert_eq!(read[0].columns(), written.columns());
     assert_eq!(read[0].column(2).as_string::<i32>().value(1), "\"\u{fffd}\"");
 
@@ -125,14 +126,14 @@ fn records_and_rejects_survive_the_round_trip() {
     rejects.append(&RejectRow { event_id: None, event_time: None, ..row });
     assert_eq!(rejects.len(), 2);
     let written = rejects.finish();
-    let read = read_bytes(encode(TableKind::Rejects, &written)).unwrap();
+    let read = read_bytes(encode(Table::Rejects, &written)).unwrap();
     assert_eq!(read[0].columns(), written.columns());
     assert_eq!(read[0].column(1).as_string::<i32>().value(0).len(), 1024);
 }
 
 #[test]
 fn a_seed_file_has_all_columns_and_no_row() {
-    let seed = seed_file(TableKind::Evidence).unwrap();
+    let seed = seed_file(Table::Events).unwrap();
     assert!(read_bytes(seed.clone()).unwrap().iter().all(|batch| batch.num_rows() == 0));
-    assert_eq!(seed, seed_file(TableKind::Evidence).unwrap());
+    assert_eq!(seed, seed_file(Table::Events).unwrap());
 }

@@ -13,7 +13,7 @@ fn batches() -> Vec<RecordBatch> {
 }
 
 fn files(config: RollConfig) -> Vec<EncodedFile> {
-    let mut roller = FileRoller::new(TableKind::Evidence, config);
+    let mut roller = FileRoller::new(Table::Events, config);
     let mut files: Vec<_> = batches().iter().filter_map(|batch| roller.write(batch).unwrap()).collect();
     files.extend(roller.finish().unwrap());
     assert!(roller.finish().unwrap().is_none());
@@ -47,7 +47,7 @@ fn the_same_rows_give_the_same_bytes() {
 
 #[test]
 fn without_rows_there_is_no_file() {
-    let mut roller = FileRoller::new(TableKind::Evidence, RollConfig::default());
+    let mut roller = FileRoller::new(Table::Events, RollConfig::default());
     assert!(roller.write(&batch([]).slice(0, 0)).unwrap().is_none());
     assert!(roller.finish().unwrap().is_none());
 }
