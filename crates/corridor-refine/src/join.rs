@@ -139,7 +139,7 @@ pub enum Emitted<P> {
         /// The Azure event.
         to: EventId,
         /// The Kong event that matches it.
-        peer: JoinFacts,
+        peer: Box<JoinFacts>,
         /// When the introduction may be forgotten.
         forget: Micros,
     },

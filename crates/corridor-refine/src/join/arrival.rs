@@ -7,7 +7,7 @@
 
 use super::entities::{Entities, Peer, Role};
 use super::keys::{Probe, probes_of};
-use super::ladder::{Rungs, rungs_of_pair, slack_of};
+use super::ladder::{Rungs, opposite, rungs_of_pair, slack_of};
 use super::reuse::User;
 use super::shard::ShardId;
 use super::{Emitted, JoinConfig, Operator};
@@ -61,9 +61,6 @@ impl<P: Copy + Ord> Operator<P> {
         let mut scratch = std::mem::take(&mut self.scratch);
         probes_of(&entity.facts, &scratch.hasher, &mut scratch.probes);
         self.meet(id, &mut scratch, out);
-        for probe in scratch.probes.iter().filter(|probe| probe.is_found()) {
-            self.index.insert(probe, id, &self.entities);
-        }
         self.tell_filled(&mut scratch);
         let mut released = std::mem::take(&mut scratch.released);
         self.scratch = scratch;
@@ -78,6 +75,12 @@ impl<P: Copy + Ord> Operator<P> {
     fn meet(&mut self, id: u32, scratch: &mut Scratch, out: &mut Vec<Emitted<P>>) {
         let entity = self.entities.get(id);
         let (other_side, span) = (opposite(entity.facts.side), entity.span());
+        scratch.others.clear();
+        let mut has_full = false;
+        for probe in &scratch.probes {
+            let slack = slack_of(probe.rung, &self.config);
+            has_full |= self.index.meet(probe, (id, slack), &self.entities, &mut scratch.others);
+        }
         let arrival = self.entities.next_arrival();
         let mut pairing = Pairing {
             id,
@@ -87,16 +90,13 @@ impl<P: Copy + Ord> Operator<P> {
             filled: &mut scratch.filled,
             released: &mut scratch.released,
         };
-        let looks = scratch.probes.iter().filter(|probe| probe.looks());
-        scratch.others.clear();
-        for probe in looks.clone() {
-            let slack = slack_of(probe.rung, &self.config);
-            self.index.open_near(probe, other_side, span, slack, &mut scratch.others);
-        }
         for other in &scratch.others {
             pairing.judge(*other, out);
         }
-        for probe in looks {
+        if !has_full {
+            return;
+        }
+        for probe in scratch.probes.iter().filter(|probe| probe.looks()) {
             let slack = slack_of(probe.rung, &self.config);
             for other in self.index.full_near(probe, other_side, span, slack) {
                 if pairing.entities.get(id).full.contains(probe.rung) {
@@ -256,16 +256,9 @@ impl<P: Copy> Pairing<'_, P> {
             out.push(Emitted::Introduction {
                 home,
                 to: azure.facts.summary.event_id,
-                peer: (*kong.facts).clone(),
+                peer: kong.facts.clone(),
                 forget: kong.forget,
             });
         }
-    }
-}
-
-fn opposite(side: Side) -> Side {
-    match side {
-        Side::Kong => Side::Azure,
-        Side::Azure => Side::Kong,
     }
 }

@@ -7,7 +7,8 @@
 //!   looks at those only until it has too many itself. Work per event stays bounded by the limit.
 
 use super::entities::Entities;
-use super::keys::Probe;
+use super::keys::{Probe, Use};
+use super::ladder::opposite;
 use super::timeline::{Span, Timeline};
 use corridor_model::Side;
 use foldhash::fast::RandomState;
@@ -23,6 +24,7 @@ enum Lane {
     #[default]
     Empty,
     One(u32),
+    #[expect(clippy::box_collection, reason = "a lane is two words: there is one per key and side")]
     Few(Box<Vec<u32>>),
     Crowd(Box<Crowd>),
 }
@@ -34,6 +36,39 @@ struct Crowd {
     open: Timeline,
     /// Those for which the rung is full.
     full: Timeline,
+}
+
+impl Lane {
+    fn open_near(&self, span: Span, slack: i64, out: &mut Vec<u32>) -> bool {
+        match self {
+            Lane::Empty => {}
+            Lane::One(id) => out.push(*id),
+            Lane::Few(ids) => out.extend_from_slice(ids),
+            Lane::Crowd(crowd) => {
+                out.extend(crowd.open.near(span, slack));
+                return !crowd.full.is_empty();
+            }
+        }
+        false
+    }
+
+    fn insert<P: Copy>(&mut self, probe: &Probe, id: u32, entities: &Entities<P>) {
+        match self {
+            Lane::Empty => *self = Lane::One(id),
+            Lane::One(first) if *first == id => {}
+            Lane::One(first) => *self = Lane::Few(Box::new(vec![*first, id])),
+            // Two keys of one event may share a hash.
+            Lane::Few(ids) if ids.contains(&id) => {}
+            Lane::Few(ids) if ids.len() < FEW_MAX => ids.push(id),
+            Lane::Few(ids) => {
+                let mut crowd = Box::new(Crowd::default());
+                ids.iter().for_each(|member| crowd.insert(probe, *member, entities));
+                crowd.insert(probe, id, entities);
+                *self = Lane::Crowd(crowd);
+            }
+            Lane::Crowd(crowd) => crowd.insert(probe, id, entities),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,16 +101,39 @@ impl Slot {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     slots: HashMap<u64, Slot, RandomState>,
+    /// Number of entries for correlation ids with a counter.
+    counted_count: usize,
 }
 
 impl Index {
-    /// Adds to `out` the events of `side` under the key that are to be told of a newcomer.
-    pub(super) fn open_near(&self, probe: &Probe, side: Side, span: Span, slack: i64, out: &mut Vec<u32>) {
-        match self.slots.get(&probe.hash).map(|slot| slot.lane(side)) {
-            None | Some(Lane::Empty) => {}
-            Some(Lane::One(id)) => out.push(*id),
-            Some(Lane::Few(ids)) => out.extend_from_slice(ids),
-            Some(Lane::Crowd(crowd)) => out.extend(crowd.open.near(span, slack)),
+    /// Puts a newcomer under a key if it is to be found there, and adds to `out` the events of the other side
+    /// that are to be told of it. True if there are others, which need not be told.
+    pub(super) fn meet<P: Copy>(
+        &mut self,
+        probe: &Probe,
+        (id, slack): (u32, i64),
+        entities: &Entities<P>,
+        out: &mut Vec<u32>,
+    ) -> bool {
+        let entity = entities.get(id);
+        let (side, span) = (entity.facts.side, entity.span());
+        match probe.usage {
+            Use::Both => {
+                let slot = self.slots.entry(probe.hash).or_default();
+                slot.lane_mut(side).insert(probe, id, entities);
+                slot.lane(opposite(side)).open_near(span, slack, out)
+            }
+            Use::BeFoundAsCounted => {
+                self.counted_count += 1;
+                self.slots.entry(probe.hash).or_default().lane_mut(side).insert(probe, id, entities);
+                false
+            }
+            // Many gateways give no counters at all.
+            Use::LookAtCounted if self.counted_count == 0 => false,
+            Use::Look | Use::LookAtCounted => self
+                .slots
+                .get(&probe.hash)
+                .is_some_and(|slot| slot.lane(opposite(side)).open_near(span, slack, out)),
         }
     }
 
@@ -94,28 +152,11 @@ impl Index {
         crowd.into_iter().flat_map(move |full| full.near(span, slack))
     }
 
-    /// Adds an event under a key.
-    pub(super) fn insert<P: Copy>(&mut self, probe: &Probe, id: u32, entities: &Entities<P>) {
-        let lane = self.slots.entry(probe.hash).or_default().lane_mut(entities.get(id).facts.side);
-        match lane {
-            Lane::Empty => *lane = Lane::One(id),
-            Lane::One(first) if *first == id => {}
-            Lane::One(first) => *lane = Lane::Few(Box::new(vec![*first, id])),
-            // Two keys of one event may share a hash.
-            Lane::Few(ids) if ids.contains(&id) => {}
-            Lane::Few(ids) if ids.len() < FEW_MAX => ids.push(id),
-            Lane::Few(ids) => {
-                let mut crowd = Box::new(Crowd::default());
-                ids.iter().for_each(|member| crowd.insert(probe, *member, entities));
-                crowd.insert(probe, id, entities);
-                *lane = Lane::Crowd(crowd);
-            }
-            Lane::Crowd(crowd) => crowd.insert(probe, id, entities),
-        }
-    }
-
     /// Removes an event from under a key.
     pub(super) fn remove(&mut self, probe: &Probe, id: u32, side: Side, span: Span) {
+        if probe.usage == Use::BeFoundAsCounted {
+            self.counted_count -= 1;
+        }
         let Entry::Occupied(mut slot) = self.slots.entry(probe.hash) else { return };
         let lane = slot.get_mut().lane_mut(side);
         match lane {

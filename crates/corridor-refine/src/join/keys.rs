@@ -17,8 +17,10 @@ pub(super) enum Use {
     Both,
     /// Look only.
     Look,
-    /// Be found only.
-    BeFound,
+    /// Look for ids with a counter.
+    LookAtCounted,
+    /// Be found only, as an id with a counter.
+    BeFoundAsCounted,
 }
 
 /// One key of an event.
@@ -35,12 +37,12 @@ pub(super) struct Probe {
 impl Probe {
     /// Whether partners are looked for here.
     pub(super) fn looks(&self) -> bool {
-        self.usage != Use::BeFound
+        self.usage != Use::BeFoundAsCounted
     }
 
     /// Whether the event is found here.
     pub(super) fn is_found(&self) -> bool {
-        self.usage != Use::Look
+        matches!(self.usage, Use::Both | Use::BeFoundAsCounted)
     }
 }
 
@@ -55,8 +57,8 @@ enum Key {
     /// A correlation id with any counter: found by ids without one.
     AnyCount(Key128),
     Run(Key128, Key128),
-    /// A call by a principal, under one kind of its names.
-    Caller(Key128, u8, Key128),
+    /// A call by a principal, under one of its names. Names of unknown kind may equal names of any kind.
+    Caller(Key128, Key128),
 }
 
 /// Replaces the content of `out` by the probes of an event.
@@ -71,12 +73,12 @@ pub(super) fn probes_of(facts: &JoinFacts, hasher: &RandomState, out: &mut Vec<P
         match id.counter {
             None => {
                 add(JoinMethod::CorrelationId, Use::Both, Key::Bare(id.base));
-                add(JoinMethod::CorrelationId, Use::Look, Key::AnyCount(id.base));
+                add(JoinMethod::CorrelationId, Use::LookAtCounted, Key::AnyCount(id.base));
             }
             Some(counter) => {
                 add(JoinMethod::CorrelationId, Use::Both, Key::Counted(id.base, counter));
                 add(JoinMethod::CorrelationId, Use::Look, Key::Bare(id.base));
-                add(JoinMethod::CorrelationId, Use::BeFound, Key::AnyCount(id.base));
+                add(JoinMethod::CorrelationId, Use::BeFoundAsCounted, Key::AnyCount(id.base));
             }
         }
     }
@@ -94,10 +96,8 @@ pub(super) fn probes_of(facts: &JoinFacts, hasher: &RandomState, out: &mut Vec<P
     if let Some(call) = facts.call_at_host {
         let identity = &facts.identity;
         let names = [identity.object_id, identity.app_id, identity.upn, identity.local];
-        for (kind, name) in (0_u8..).zip(names) {
-            if let Some(name) = name {
-                add(JoinMethod::IdentityTime, Use::Both, Key::Caller(call, kind, name));
-            }
+        for name in names.into_iter().flatten() {
+            add(JoinMethod::IdentityTime, Use::Both, Key::Caller(call, name));
         }
     }
 }

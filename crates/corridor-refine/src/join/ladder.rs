@@ -101,3 +101,11 @@ fn shares_correlation_id(kong: &JoinFacts, azure: &JoinFacts) -> bool {
     let mut own = kong.correlation_ids.iter().filter(|id| azure.run_id != Some(id.base));
     own.any(|id| azure.correlation_ids.iter().any(|other| id.matches(other)))
 }
+
+/// The side that partners are on.
+pub(super) fn opposite(side: Side) -> Side {
+    match side {
+        Side::Kong => Side::Azure,
+        Side::Azure => Side::Kong,
+    }
+}

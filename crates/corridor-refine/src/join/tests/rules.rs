@@ -4,6 +4,7 @@ use super::*;
 use corridor_model::{DeniedBy, Finding, IdentityMatch, ReasonBasis, ReasonCode};
 
 type Change = fn(&mut JoinFacts, &mut JoinFacts);
+type Match = Option<(JoinMethod, JoinConfidence)>;
 
 /// A Kong event at 0 and an activity from 0 to 10 s, changed by the case.
 fn pair(change: Change) -> JoinOutcome {
@@ -44,7 +45,7 @@ fn shift(facts: &mut JoinFacts, by: i64) {
 fn each_rung_has_its_keys_and_its_time() {
     use JoinConfidence::{Exact, Probable, Strong};
     use JoinMethod::{CorrelationId, IdentityTime, RequestId, RunId};
-    let cases: [(&str, Change, Option<(JoinMethod, JoinConfidence)>); 17] = [
+    let cases: [(&str, Change, Match); 17] = [
         ("nothing shared", |_, _| {}, None),
         ("any request id", share_request, Some((RequestId, Exact))),
         ("bare id against counted", share_correlation, Some((CorrelationId, Exact))),

@@ -79,7 +79,7 @@ impl Cluster {
                 for emitted in emitted {
                     match emitted {
                         Emitted::Introduction { home, to, peer, forget } => {
-                            self.append(home as usize, Input::Introduction { to, peer, forget });
+                            self.append(home as usize, Input::Introduction { to, peer: *peer, forget });
                         }
                         Emitted::Row { .. } | Emitted::Duplicate { .. } => self.out.push(emitted),
                     }
