@@ -12,7 +12,10 @@ use crate::gather::{FinalRow, Gatherer};
 use crate::schema::{event_schema, evidence_schema};
 use crate::text_column::TextColumn;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, TimestampMicrosecondBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
+use arrow_schema::DataType;
 use corridor_model::JoinOutcome;
 use std::sync::Arc;
 
@@ -170,9 +173,24 @@ pub fn same_content(batch_a: &RecordBatch, row_a: usize, batch_b: &RecordBatch, 
     let schema = batch_a.schema_ref();
     schema.fields().iter().enumerate().all(|(index, field)| {
         PROVENANCE_COLUMNS.contains(&field.name().as_str())
-            || batch_a.column(index).slice(row_a, 1).to_data()
-                == batch_b.column(index).slice(row_b, 1).to_data()
+            || same_value(batch_a.column(index), row_a, batch_b.column(index), row_b)
     })
+}
+
+fn same_value(a: &ArrayRef, row_a: usize, b: &ArrayRef, row_b: usize) -> bool {
+    if a.is_null(row_a) || b.is_null(row_b) {
+        return a.is_null(row_a) && b.is_null(row_b);
+    }
+    match a.data_type() {
+        DataType::Utf8 => a.as_string::<i32>().value(row_a) == b.as_string::<i32>().value(row_b),
+        DataType::Int32 => {
+            a.as_primitive::<Int32Type>().value(row_a) == b.as_primitive::<Int32Type>().value(row_b)
+        }
+        DataType::Int64 => {
+            a.as_primitive::<Int64Type>().value(row_a) == b.as_primitive::<Int64Type>().value(row_b)
+        }
+        _ => a.slice(row_a, 1).to_data() == b.slice(row_b, 1).to_data(),
+    }
 }
 
 #[cfg(test)]

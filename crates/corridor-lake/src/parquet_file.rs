@@ -38,8 +38,24 @@ const UNIQUE_COLUMNS: [&str; 17] = [
     "record",
     "preview",
 ];
-/// Long free texts: nobody filters on their minimum, and it would stand in every footer.
-const COLUMNS_WITHOUT_STATISTICS: [&str; 5] = ["error_message", "extra", "record", "detail", "preview"];
+/// Texts that nobody can prune by. The bounds of random ids cover every other id, and those of long free texts
+/// would stand in every footer; both would be compared value by value while writing.
+const COLUMNS_WITHOUT_STATISTICS: [&str; 14] = [
+    "event_id",
+    "correlation_id",
+    "request_id",
+    "trace_id",
+    "azure_correlation_id",
+    "activity_run_id",
+    "peer_event_id",
+    "origin",
+    "record_sha256",
+    "error_message",
+    "extra",
+    "record",
+    "detail",
+    "preview",
+];
 /// A row group is closed at this many encoded bytes; it bounds the writer's memory.
 const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
 

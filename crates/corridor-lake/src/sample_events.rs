@@ -36,8 +36,8 @@ pub(crate) fn event(index: u32) -> Event<'static> {
         event.activity_start = Some(event.event_time);
         event.duration_ms = Some(i64::from(index));
     } else {
-        event.http_status = Some(if index % 5 == 0 { 403 } else { 200 });
-        event.static_credential = Some(index % 2 == 0);
+        event.http_status = Some(if index.is_multiple_of(5) { 403 } else { 200 });
+        event.static_credential = Some(index.is_multiple_of(2));
         event.latency_ms = Some(i64::from(index % 90));
         event.token_expires_at = Some(Micros::MAX_EVENT);
     }

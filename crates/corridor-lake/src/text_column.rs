@@ -67,8 +67,8 @@ impl TextColumn {
     #[cold]
     fn append_cut(&mut self, text: &str) {
         let room = self.length_max.saturating_sub(CUT_MARK.len());
-        let head = &text[..text.floor_char_boundary(room)];
-        self.values.write_str(head).expect("a string builder takes every text");
+        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.values.write_str(&text[..end]).expect("a string builder takes every text");
         self.values.append_value(CUT_MARK);
     }
 }

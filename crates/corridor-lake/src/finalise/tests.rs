@@ -1,7 +1,6 @@
 use super::*;
 use crate::event_batch::EventBatchBuilder;
 use crate::sample_events::{batch, event, matched_denial, origin, rows_of, unmatched};
-use arrow_array::cast::AsArray;
 use corridor_model::Micros;
 
 fn text(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
