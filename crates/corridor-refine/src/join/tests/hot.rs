@@ -5,7 +5,8 @@ use corridor_model::Finding;
 
 #[test]
 fn a_hot_key_is_skipped_fast_and_in_bounded_memory() {
-    let mut operator = Operator::new(JoinConfig::batch());
+    // A low limit keeps the test quick in a debug build; the limit itself has its own test.
+    let mut operator = Operator::new(JoinConfig { candidates_max: 24, ..JoinConfig::batch() });
     let mut out = Vec::new();
     for number in 0..100_000 {
         let start = i64::from(number % 3_000) * SECOND;
@@ -16,7 +17,7 @@ fn a_hot_key_is_skipped_fast_and_in_bounded_memory() {
         facts.identity = user(u128::from(number % 1_000));
         operator.push(event(facts, number), &mut out);
     }
-    assert!(operator.memory_bytes() < 250_000_000, "{} bytes", operator.memory_bytes());
+    assert!(operator.memory_bytes() < 150_000_000, "{} bytes", operator.memory_bytes());
     operator.finish(&mut out);
     let rows = rows(&out);
     assert_eq!(rows.len(), 100_000);
@@ -31,8 +32,8 @@ fn a_hot_key_is_skipped_fast_and_in_bounded_memory() {
 fn a_busy_path_of_one_caller_is_searched_by_time() {
     let mut operator = Operator::new(JoinConfig::batch());
     let mut out = Vec::new();
-    for number in 0..50_000 {
-        let start = i64::from(number / 2) * 100_000;
+    for number in 0..30_000 {
+        let start = i64::from(number / 2) * 250_000;
         let mut facts =
             if number % 2 == 0 { kong(number, start) } else { azure(number, start, start + SECOND) };
         facts.call_at_host = key(1);
@@ -41,5 +42,5 @@ fn a_busy_path_of_one_caller_is_searched_by_time() {
     }
     operator.finish(&mut out);
     let rows = rows(&out);
-    assert!(rows.values().all(|row| row.method == Some(JoinMethod::IdentityTime) && row.peer_count > 40));
+    assert!(rows.values().all(|row| row.method == Some(JoinMethod::IdentityTime) && row.peer_count > 20));
 }
