@@ -237,6 +237,12 @@ impl<'de> Deserialize<'de> for List<'de> {
     }
 }
 
+/// A struct declared by [`lenient_object!`].
+pub(crate) trait LenientObject {
+    /// Whether the value was an object.
+    fn is_object(&self) -> bool;
+}
+
 /// Writes the visitor methods that let every value but an object count as missing.
 macro_rules! missing_unless_object {
     ($lt:lifetime) => {
@@ -288,6 +294,12 @@ macro_rules! lenient_object {
             /// Whether the value was an object.
             $vis is_object: bool,
             $($(#[$doc])* $vis $field: $ty,)*
+        }
+
+        impl $crate::scalar::LenientObject for $name<'_> {
+            fn is_object(&self) -> bool {
+                self.is_object
+            }
         }
 
         impl<$lt> serde::de::Deserialize<$lt> for $name<$lt> {

@@ -1,0 +1,423 @@
+//! Headers: the headers the rules read, picked out of both header maps in one pass.
+//!
+//! - In: `request.headers`, `response.headers`: values are strings, arrays, numbers or booleans.
+//! - Out: [`RequestHeaders`], [`ResponseHeaders`]; of a repeated header the first value, as Kong's plugins do.
+//! - Invariants: names are compared in lower case; a value that is a secret is never kept, only that it was sent.
+
+use crate::redact;
+use crate::scalar::{Key, Scalar, missing_unless_object};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+
+/// A header that no rule knows by name: the configured correlation headers and key names are found here.
+type Others<'a> = Vec<(Cow<'a, str>, Scalar<'a>)>;
+
+/// The most headers kept without a field of their own; nginx itself reads 100.
+const OTHERS_MAX: usize = 128;
+
+/// Claims that openid-connect puts into `x-entra-*` headers.
+#[derive(Debug, Default)]
+pub(super) struct EntraHeaders<'a> {
+    pub(super) is_present: bool,
+    pub(super) tid: Scalar<'a>,
+    pub(super) oid: Scalar<'a>,
+    pub(super) app: Scalar<'a>,
+    pub(super) upn: Scalar<'a>,
+    pub(super) scp: Scalar<'a>,
+    pub(super) roles: Scalar<'a>,
+}
+
+/// The request headers that the rules read.
+#[derive(Debug, Default)]
+pub(super) struct RequestHeaders<'a> {
+    pub(super) host: Scalar<'a>,
+    pub(super) user_agent: Scalar<'a>,
+    pub(super) content_type: Scalar<'a>,
+    pub(super) traceparent: Scalar<'a>,
+    pub(super) b3_trace_id: Scalar<'a>,
+    pub(super) pipeline_run_id: Scalar<'a>,
+    pub(super) credential_identifier: Scalar<'a>,
+    pub(super) authenticated_scope: Scalar<'a>,
+    pub(super) groups: Scalar<'a>,
+    pub(super) entra: EntraHeaders<'a>,
+    /// Sent, or added by a plugin; the value is dropped.
+    pub(super) has_authorization: bool,
+    /// First word of an authorization that the gateway did not redact.
+    pub(super) authorization_scheme: Option<Scheme>,
+    /// Sent under one of the usual names of API keys.
+    pub(super) has_api_key: bool,
+    /// A cookie that may carry a session or token was sent.
+    pub(super) has_credential_cookie: bool,
+    x_correlation_id: Scalar<'a>,
+    kong_request_id: Scalar<'a>,
+    client_request_id: Scalar<'a>,
+    others: Others<'a>,
+    /// Secret values that were dropped while reading.
+    pub(super) secrets_withheld: u32,
+}
+
+/// Authorization scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// Token.
+    Bearer,
+    /// User name and password.
+    Basic,
+    /// Signed request.
+    Hmac,
+    /// Directory password.
+    Ldap,
+    /// API key.
+    Key,
+}
+
+impl Scheme {
+    /// From the head of an `authorization` or `www-authenticate` value, or the custom field `auth_scheme`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let word = text.trim_start();
+        let end = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
+        let word = &word[..end];
+        [
+            ("bearer", Self::Bearer),
+            ("basic", Self::Basic),
+            ("hmac", Self::Hmac),
+            ("ldap", Self::Ldap),
+            ("key", Self::Key),
+        ]
+        .into_iter()
+        .find_map(|(name, scheme)| word.eq_ignore_ascii_case(name).then_some(scheme))
+    }
+}
+
+impl<'a> RequestHeaders<'a> {
+    /// A header by its lower-case name: for the configured correlation headers.
+    pub(super) fn find(&self, name: &str) -> Option<&Scalar<'a>> {
+        let value = match name {
+            "x-correlation-id" => &self.x_correlation_id,
+            "kong-request-id" => &self.kong_request_id,
+            "x-ms-client-request-id" => &self.client_request_id,
+            "traceparent" => &self.traceparent,
+            "x-pipeline-run-id" => &self.pipeline_run_id,
+            _ => return find_other(&self.others, name),
+        };
+        (!value.is_null()).then_some(value)
+    }
+
+    /// Whether a header of that lower-case name was sent with a value.
+    pub(super) fn has_named(&self, name: &str) -> bool {
+        (self.has_api_key && is_api_key_name(name)) || self.find(name).is_some()
+    }
+
+    /// Whether a header without a field of its own carries a secret by its name.
+    pub(super) fn has_secret_header(&self) -> bool {
+        self.others.iter().any(|(name, value)| !value.is_null() && redact::is_secret_name(name))
+    }
+
+    fn read<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "host" => self.host = map.next_value()?,
+            "user-agent" => self.user_agent = map.next_value()?,
+            "content-type" => self.content_type = map.next_value()?,
+            "traceparent" => self.traceparent = map.next_value()?,
+            "x-b3-traceid" => self.b3_trace_id = map.next_value()?,
+            "x-pipeline-run-id" => self.pipeline_run_id = map.next_value()?,
+            "x-credential-identifier" => self.credential_identifier = map.next_value()?,
+            "x-authenticated-scope" => self.authenticated_scope = map.next_value()?,
+            "x-consumer-groups" | "x-authenticated-groups" => self.groups = map.next_value()?,
+            "x-correlation-id" => self.x_correlation_id = map.next_value()?,
+            "kong-request-id" => self.kong_request_id = map.next_value()?,
+            "x-ms-client-request-id" => self.client_request_id = map.next_value()?,
+            "authorization" => self.read_authorization(&map.next_value()?),
+            "proxy-authorization" | "x-userinfo" => self.withhold(&map.next_value()?),
+            "cookie" => self.read_cookie(&map.next_value()?),
+            known if is_api_key_name(known) => {
+                let value = map.next_value()?;
+                self.withhold(&value);
+                self.has_api_key |= !value.is_null();
+            }
+            known if is_plain_request_header(known) => drop(map.next_value::<IgnoredAny>()?),
+            known => match known.strip_prefix("x-entra-") {
+                Some(claim) => self.entra.read(claim, map)?,
+                None => self.read_other(name, map.next_value()?),
+            },
+        }
+        Ok(())
+    }
+
+    fn read_authorization(&mut self, value: &Scalar<'_>) {
+        let Some(text) = value.as_str() else { return };
+        self.has_authorization = true;
+        if !text.eq_ignore_ascii_case("redacted") {
+            self.authorization_scheme = Scheme::parse(text);
+            self.secrets_withheld += 1;
+        }
+    }
+
+    fn read_cookie(&mut self, value: &Scalar<'_>) {
+        self.withhold(value);
+        let names = value.as_str().into_iter().flat_map(|text| text.split(';'));
+        self.has_credential_cookie |=
+            names.filter_map(|pair| pair.split_once('=')).any(|(name, _)| is_credential_cookie(name.trim()));
+    }
+
+    fn withhold(&mut self, value: &Scalar<'_>) {
+        let is_secret = value.as_str().is_some_and(|text| !text.eq_ignore_ascii_case("redacted"));
+        self.secrets_withheld += u32::from(is_secret);
+    }
+
+    fn read_other(&mut self, name: Cow<'a, str>, value: Scalar<'a>) {
+        if redact::is_secret_name(&name) {
+            self.withhold(&value);
+        }
+        if self.others.len() < OTHERS_MAX {
+            self.others.push((name, value));
+        }
+    }
+}
+
+impl<'a> EntraHeaders<'a> {
+    fn read<A: MapAccess<'a>>(&mut self, claim: &str, map: &mut A) -> Result<(), A::Error> {
+        let value: Scalar<'a> = map.next_value()?;
+        self.is_present |= !value.is_null();
+        match claim {
+            "tid" | "tenant-id" => self.tid = value,
+            "oid" | "object-id" => self.oid = value,
+            "azp" | "appid" | "app-id" => self.app = value,
+            "upn" | "preferred-username" => self.upn = value,
+            "scp" | "scope" => self.scp = value,
+            "roles" | "role" => self.roles = value,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The response headers that the rules read.
+#[derive(Debug, Default)]
+pub(super) struct ResponseHeaders<'a> {
+    pub(super) www_authenticate: Scalar<'a>,
+    pub(super) server: Scalar<'a>,
+    pub(super) content_type: Scalar<'a>,
+    pub(super) grpc_status: Scalar<'a>,
+    pub(super) cache_status: Scalar<'a>,
+    pub(super) ratelimit_remaining: Scalar<'a>,
+    pub(super) has_ratelimit: bool,
+    pub(super) has_ai_ratelimit: bool,
+    x_correlation_id: Scalar<'a>,
+    kong_request_id: Scalar<'a>,
+    client_request_id: Scalar<'a>,
+    others: Others<'a>,
+    pub(super) secrets_withheld: u32,
+}
+
+impl<'a> ResponseHeaders<'a> {
+    /// A header by its lower-case name: for the configured correlation headers.
+    pub(super) fn find(&self, name: &str) -> Option<&Scalar<'a>> {
+        let value = match name {
+            "x-correlation-id" => &self.x_correlation_id,
+            "kong-request-id" => &self.kong_request_id,
+            "x-ms-client-request-id" => &self.client_request_id,
+            _ => return find_other(&self.others, name),
+        };
+        (!value.is_null()).then_some(value)
+    }
+
+    fn read<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        match &*name {
+            "www-authenticate" => self.www_authenticate = map.next_value()?,
+            "server" => self.server = map.next_value()?,
+            "content-type" => self.content_type = map.next_value()?,
+            "grpc-status" => self.grpc_status = map.next_value()?,
+            "x-cache-status" => self.cache_status = map.next_value()?,
+            "x-correlation-id" => self.x_correlation_id = map.next_value()?,
+            "kong-request-id" => self.kong_request_id = map.next_value()?,
+            "x-ms-client-request-id" => self.client_request_id = map.next_value()?,
+            "ratelimit-remaining" => {
+                self.has_ratelimit = true;
+                self.ratelimit_remaining = map.next_value()?;
+            }
+            "set-cookie" => {
+                map.next_value::<IgnoredAny>()?;
+                self.secrets_withheld += 1;
+            }
+            known if known.starts_with("x-ai-ratelimit-") => {
+                map.next_value::<IgnoredAny>()?;
+                self.has_ai_ratelimit = true;
+            }
+            known if known.starts_with("ratelimit-") || known.starts_with("x-ratelimit-") => {
+                map.next_value::<IgnoredAny>()?;
+                self.has_ratelimit = true;
+            }
+            known if is_plain_response_header(known) => drop(map.next_value::<IgnoredAny>()?),
+            _ => {
+                let value = map.next_value()?;
+                if redact::is_secret_name(&name) {
+                    self.secrets_withheld += 1;
+                }
+                if self.others.len() < OTHERS_MAX {
+                    self.others.push((name, value));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find_other<'s, 'a>(others: &'s Others<'a>, name: &str) -> Option<&'s Scalar<'a>> {
+    others.iter().find(|(other, value)| other == name && !value.is_null()).map(|(_, value)| value)
+}
+
+/// Usual names of API keys. Others come from the key names in the decK dump.
+pub(super) fn is_api_key_name(name: &str) -> bool {
+    matches!(name, "apikey" | "api-key" | "api_key" | "x-api-key" | "x-apikey")
+}
+
+fn is_credential_cookie(name: &str) -> bool {
+    name.eq_ignore_ascii_case("session")
+        || name.eq_ignore_ascii_case("jwt")
+        || is_api_key_name(name)
+        || redact::is_secret_name(name)
+}
+
+/// Headers that no rule reads and nobody would name as a correlation header.
+fn is_plain_request_header(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "cache-control"
+            | "connection"
+            | "content-length"
+            | "origin"
+            | "pragma"
+            | "referer"
+            | "te"
+            | "upgrade-insecure-requests"
+            | "via"
+            | "x-anonymous-consumer"
+            | "x-consumer-custom-id"
+            | "x-consumer-id"
+            | "x-consumer-username"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-path"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-proto"
+            | "x-kong-request-id"
+            | "x-real-ip"
+    )
+}
+
+fn is_plain_response_header(name: &str) -> bool {
+    matches!(
+        name,
+        "age"
+            | "cache-control"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-security-policy"
+            | "date"
+            | "etag"
+            | "expires"
+            | "last-modified"
+            | "location"
+            | "pragma"
+            | "retry-after"
+            | "strict-transport-security"
+            | "transfer-encoding"
+            | "vary"
+            | "via"
+            | "x-cache-key"
+            | "x-content-type-options"
+            | "x-frame-options"
+            | "x-kong-proxy-latency"
+            | "x-kong-request-id"
+            | "x-kong-response-latency"
+            | "x-kong-upstream-latency"
+            | "x-ms-request-id"
+            | "x-powered-by"
+    )
+}
+
+fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        name
+    }
+}
+
+macro_rules! read_header_map {
+    ($name:ident) => {
+        impl<'de> Deserialize<'de> for $name<'de> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct HeaderVisitor;
+                impl<'de> Visitor<'de> for HeaderVisitor {
+                    type Value = $name<'de>;
+
+                    missing_unless_object!('de);
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut headers = $name::default();
+                        while let Some(Key(name)) = map.next_key()? {
+                            headers.read(lower(name), &mut map)?;
+                        }
+                        Ok(headers)
+                    }
+                }
+                deserializer.deserialize_any(HeaderVisitor)
+            }
+        }
+    };
+}
+read_header_map!(RequestHeaders);
+read_header_map!(ResponseHeaders);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_without_case_and_first_values_count() {
+        let headers: RequestHeaders<'_> = serde_json::from_str(
+            r#"{"X-Correlation-ID": ["one", "two"], "X-Call-Ref": 7, "Host": "h", "accept": true}"#,
+        )
+        .unwrap();
+        assert_eq!(headers.find("x-correlation-id").and_then(Scalar::as_str), Some("one"));
+        assert_eq!(headers.find("x-call-ref").and_then(Scalar::as_i64), Some(7));
+        assert!(headers.find("kong-request-id").is_none());
+    }
+
+    #[test]
+    fn secrets_are_noted_but_not_kept() {
+        let headers: RequestHeaders<'_> = serde_json::from_str(
+            r#"{"apikey": "k-1", "cookie": ["a=1", "session=2"], "authorization": "Basic dTpw", "x-userinfo": "e30="}"#,
+        )
+        .unwrap();
+        assert!(headers.has_api_key && headers.has_authorization);
+        assert_eq!(headers.authorization_scheme, Some(Scheme::Basic));
+        assert_eq!(headers.secrets_withheld, 4);
+        let debug = format!("{headers:?}");
+        assert!(!debug.contains("k-1") && !debug.contains("dTpw") && !debug.contains("e30="));
+        let redacted: RequestHeaders<'_> = serde_json::from_str(r#"{"authorization": "REDACTED"}"#).unwrap();
+        assert!(redacted.has_authorization && redacted.secrets_withheld == 0);
+    }
+
+    #[test]
+    fn scheme_is_the_first_word_in_any_case() {
+        let cases = [
+            ("Bearer error=\"invalid_token\"", Some(Scheme::Bearer)),
+            ("Key", Some(Scheme::Key)),
+            ("hmac username=\"x\"", Some(Scheme::Hmac)),
+            ("LDAP", Some(Scheme::Ldap)),
+            ("Keycloak", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Scheme::parse(text), want, "{text}");
+        }
+    }
+}
