@@ -206,7 +206,7 @@ fn method_of_refused(entry: &Entry<'_>, guards: &[Guard], credential: &Credentia
 }
 
 fn methods(guards: &[Guard]) -> impl Iterator<Item = Method> {
-    guards.iter().filter_map(|guard| Method::of_plugin(&guard.plugin))
+    guards.iter().filter(|guard| !guard.is_partial).filter_map(|guard| Method::of_plugin(&guard.plugin))
 }
 
 /// The one means of authentication on the route, if the dump names exactly one.
@@ -242,6 +242,7 @@ mod tests {
             key_names: Vec::new(),
             is_log_only: false,
             allows_anonymous: false,
+            is_partial: false,
         }
     }
 

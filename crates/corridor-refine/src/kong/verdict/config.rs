@@ -34,11 +34,15 @@ pub(super) fn read_guards(facts: &mut Facts, guards: &[Guard]) {
         guards.iter().any(|guard| is_ai_guard(&guard.plugin) && !guard.is_log_only);
     // A refused session has status 500 or 403, whatever the plugin is set to.
     let status = if facts.is_stream { Some(403) } else { facts.status };
-    let mut reasons = guards.iter().filter_map(|guard| {
-        let reason = reason_of(guard, facts.has_consumer)?;
-        (status_of(guard) == status).then_some(reason)
+    let mut candidates = guards.iter().filter_map(|guard| {
+        // A guard of some consumers cannot have refused before the consumer was known.
+        let reason =
+            reason_of(guard, facts.has_consumer).filter(|_| facts.has_consumer || !guard.is_partial)?;
+        (status_of(guard) == status).then_some((&guard.plugin, reason))
     });
-    if let (Some(reason), None) = (reasons.next(), reasons.next()) {
+    if let Some((plugin, reason)) = candidates.next()
+        && candidates.all(|(other, _)| other == plugin)
+    {
         facts.configured_reason = Some(reason);
     }
 }

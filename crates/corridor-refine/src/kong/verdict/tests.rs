@@ -12,6 +12,7 @@ fn guard(spec: &str) -> Guard {
         key_names: Vec::new(),
         is_log_only: setting == "log",
         allows_anonymous: false,
+        is_partial: setting == "partial",
     }
 }
 
@@ -165,6 +166,9 @@ fn authorisation_cases() -> Vec<Case> {
         case("kong.refused-by-config", kong(403, "", known), "acl key-auth", "denied AUTHZ_ACL config gateway"),
         case("kong.refused-by-config", kong(403, "", known), "acl bot-detection", "denied AUTHZ_ACL config gateway"),
         case("kong.refused-by-config", kong(403, "", ""), "acl bot-detection", "denied AUTHZ_BOT config gateway"),
+        case("kong.refused-by-config", kong(403, "", known), "acl acl=partial", "denied AUTHZ_ACL config gateway"),
+        case("kong.forbidden", kong(403, "", known), "acl opa=partial", "denied AUTHZ_OTHER status gateway"),
+        case("kong.refused-by-config", kong(403, "", ""), "ip-restriction opa=partial", "denied AUTHZ_IP config gateway"),
         case("kong.refused-by-config", kong(404, "", ""), "ip-restriction=404", "denied AUTHZ_IP config gateway"),
         case("kong.forbidden", kong(403, "", known), "acl ip-restriction", "denied AUTHZ_OTHER status gateway"),
         case("kong.forbidden", kong(403, "", known), "", "denied AUTHZ_OTHER status gateway"),
