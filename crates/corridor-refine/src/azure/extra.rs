@@ -1,0 +1,227 @@
+//! Extra: what has no column, as one JSON object without secrets.
+//!
+//! - In: names and JSON texts of the leftovers, in any order.
+//! - Out: an object with sorted names, at most [`EXTRA_BYTES_MAX`] long; None when nothing is left.
+//! - Invariants: values under secret names, bodies and statements are withheld and counted; token shapes are masked;
+//!   with pseudonyms switched on, no address and no name with `@` is stored here.
+
+use crate::redact;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Longest object. What does not fit is left out, and `records` still has it.
+const EXTRA_BYTES_MAX: usize = 4_096;
+/// Longest text inside.
+const TEXT_CHARS_MAX: usize = 512;
+/// Objects inside each other.
+const LEVELS_MAX: u8 = 4;
+
+/// What may be stored of personal texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Personal {
+    /// In clear.
+    Clear,
+    /// Not at all, because pseudonyms are switched on.
+    Withheld,
+}
+
+/// Names whose values are texts that people wrote or that travelled as payload.
+const PAYLOAD_WORDS: [&str; 12] = [
+    "body",
+    "statement",
+    "querytext",
+    "command",
+    "prompt",
+    "payload",
+    "content",
+    "script",
+    "message",
+    "text",
+    "header",
+    "cookie",
+];
+
+/// Writes the leftovers. Adds to `redactions` what was withheld or masked.
+pub(super) fn write_extra<'p>(
+    pairs: impl Iterator<Item = (&'p str, Cow<'p, str>)>,
+    personal: Personal,
+    redactions: &mut u32,
+) -> Option<String> {
+    let mut pairs: Vec<_> = pairs.filter(|(_, json)| !is_blank(json)).collect();
+    pairs.sort();
+    pairs.dedup_by(|later, earlier| later.0 == earlier.0);
+    let mut out = String::new();
+    for (name, json) in pairs {
+        let Some(value) = clean(name, &json, personal, redactions) else { continue };
+        let name = safe_name(name);
+        if out.len() + name.len() + value.len() + 2 > EXTRA_BYTES_MAX {
+            continue;
+        }
+        out.push(if out.is_empty() { '{' } else { ',' });
+        out.push_str(&name);
+        out.push(':');
+        out.push_str(&value);
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push('}');
+    Some(out)
+}
+
+/// Nothing that a reader would miss.
+fn is_blank(json: &str) -> bool {
+    matches!(json, "" | "null" | r#""""# | r#""null""# | "{}" | "[]" | r#""{}""# | r#""[]""#)
+}
+
+fn safe_name(name: &str) -> String {
+    let short: String = name.chars().take(64).collect();
+    quote(&redact::mask_text(&short, &mut 0))
+}
+
+fn quote(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
+}
+
+fn is_withheld_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    redact::is_secret_name(name) || PAYLOAD_WORDS.iter().any(|word| lower.contains(word))
+}
+
+/// The JSON text of one value without secrets; None when it is withheld.
+fn clean(name: &str, json: &str, personal: Personal, redactions: &mut u32) -> Option<String> {
+    if is_withheld_name(name) {
+        *redactions += 1;
+        return None;
+    }
+    match json.as_bytes().first()? {
+        b'"' => {
+            let text: Cow<'_, str> = match json.get(1..json.len().checked_sub(1)?) {
+                Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
+                _ => Cow::Owned(serde_json::from_str(json).ok()?),
+            };
+            if text.trim_start().starts_with(['{', '[']) {
+                let value = serde_json::from_str(&text).ok()?;
+                return clean_value(name, value, personal, redactions, 0).map(|value| value.to_string());
+            }
+            clean_text(&text, personal, redactions).map(|text| quote(&text))
+        }
+        b'{' | b'[' => {
+            let value = serde_json::from_str(json).ok()?;
+            clean_value(name, value, personal, redactions, 0).map(|value| value.to_string())
+        }
+        _ => Some(json.to_owned()),
+    }
+}
+
+fn clean_value(
+    name: &str,
+    value: Value,
+    personal: Personal,
+    redactions: &mut u32,
+    level: u8,
+) -> Option<Value> {
+    if is_withheld_name(name) || level > LEVELS_MAX {
+        *redactions += 1;
+        return None;
+    }
+    match value {
+        Value::String(text) => clean_text(&text, personal, redactions).map(Value::String),
+        Value::Array(items) => {
+            let items =
+                items.into_iter().filter_map(|item| clean_value(name, item, personal, redactions, level + 1));
+            Some(Value::Array(items.collect()))
+        }
+        Value::Object(members) => {
+            let members = members.into_iter().filter_map(|(name, value)| {
+                let value = clean_value(&name, value, personal, redactions, level + 1)?;
+                let short: String = name.chars().take(64).collect();
+                Some((redact::mask_text(&short, &mut 0).into_owned(), value))
+            });
+            Some(Value::Object(members.collect()))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value),
+    }
+}
+
+fn clean_text(text: &str, personal: Personal, redactions: &mut u32) -> Option<String> {
+    let is_personal = text.contains('@') || text.parse::<IpAddr>().is_ok();
+    if personal == Personal::Withheld && is_personal {
+        *redactions += 1;
+        return None;
+    }
+    let text = without_queries(text, redactions);
+    let text = redact::mask_text(&text, redactions);
+    Some(text.chars().take(TEXT_CHARS_MAX).collect())
+}
+
+/// A text in which URLs have lost their queries.
+pub(super) fn without_queries<'t>(text: &'t str, redactions: &mut u32) -> Cow<'t, str> {
+    if !text.contains("://") || !text.contains('?') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let is_end =
+            |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '<' | '>' | ')' | '\\' | ']' | '}');
+        let tail = &rest[at + 3..];
+        let url_end = at + 3 + tail.find(is_end).unwrap_or(tail.len());
+        let url = &rest[..url_end];
+        match url[at..].find('?') {
+            Some(query) => {
+                out.push_str(&url[..at + query]);
+                *redactions += 1;
+            }
+            None => out.push_str(url),
+        }
+        rest = &rest[url_end..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extra(pairs: &[(&str, &str)], personal: Personal) -> (Option<String>, u32) {
+        let mut redactions = 0;
+        let pairs = pairs.iter().map(|(name, json)| (*name, Cow::Borrowed(*json)));
+        (write_extra(pairs, personal, &mut redactions), redactions)
+    }
+
+    #[test]
+    fn leftovers_are_sorted_and_payloads_stay_out() {
+        let pairs = [
+            ("b", "1"),
+            ("a", r#"{"x":[1,"y"],"requestBody":"secret"}"#),
+            ("statement", r#""SELECT 1""#),
+            ("empty", r#""""#),
+            ("c", r#""{\"d\":2}""#),
+            ("u", r#""https://h/p?sig=1 and more""#),
+        ];
+        let (text, redactions) = extra(&pairs, Personal::Clear);
+        assert_eq!(
+            text.as_deref(),
+            Some(r#"{"a":{"x":[1,"y"]},"b":1,"c":{"d":2},"u":"https://h/p and more"}"#)
+        );
+        assert_eq!(redactions, 3);
+        assert_eq!(extra(&[("x", "null")], Personal::Clear), (None, 0));
+    }
+
+    #[test]
+    fn personal_texts_stay_out_with_pseudonyms() {
+        let pairs = [("who", r#""a@b.example""#), ("ip", r#""192.0.2.7""#), ("n", r#""x""#)];
+        assert_eq!(extra(&pairs, Personal::Withheld), (Some(r#"{"n":"x"}"#.into()), 2));
+    }
+
+    #[test]
+    fn long_leftovers_do_not_grow_the_column() {
+        let long = quote(&"x".repeat(3_000));
+        let pairs: Vec<(String, &str)> = (0..40).map(|n| (format!("f{n}"), long.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, json)| (name.as_str(), *json)).collect();
+        assert!(extra(&pairs, Personal::Clear).0.unwrap().len() <= EXTRA_BYTES_MAX + 1);
+    }
+}
