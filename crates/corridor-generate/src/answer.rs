@@ -184,8 +184,10 @@ pub(crate) const AI_RATE: Answer = Answer {
 };
 pub(crate) const TOO_LARGE: Answer =
     refused("too_large", 413, "Request size limit exceeded", Verdict::denied("REQUEST_TOO_LARGE"));
-pub(crate) const TERMINATED: Answer =
-    refused("request_termination", 503, "Service unavailable", Verdict::denied("TERMINATED_BY_CONFIG"));
+pub(crate) const TERMINATED: Answer = Answer {
+    message: Some("{\"message\":\"Maintenance until 18:00\"}"),
+    ..answer("request_termination", 503, Path::Gateway, Verdict::denied("TERMINATED_BY_CONFIG"))
+};
 pub(crate) const PROMPT: Answer = Answer {
     message: Some("{\"error\":{\"message\":\"bad request\"}}"),
     entry: ",\"ai\":{\"proxy\":{\"meta\":{\"provider_name\":\"UNSPECIFIED\",\"request_model\":\"UNSPECIFIED\",\"response_model\":\"UNSPECIFIED\"},\"usage\":{}}}",

@@ -404,6 +404,9 @@ pub(crate) const BATCH_FAILED: AuditAction = AuditAction {
     information: "<batch_information><failure_reason>Err 208, Level 16, Server dwhprod Invalid object name 'dbo.orderz'.</failure_reason></batch_information>",
     ..BATCH_OK
 };
+/// A read of an object without permission.
+pub(crate) const SELECT_DENIED: AuditAction =
+    AuditAction { id: "SL", name: "SELECT", succeeded: "false", information: "" };
 /// A login that succeeded.
 pub(crate) const LOGIN_OK: AuditAction =
     AuditAction { id: "DBAS", name: "DATABASE AUTHENTICATION SUCCEEDED", succeeded: "true", information: "" };

@@ -147,7 +147,7 @@ const FOREIGN_FAILURES: [(&str, &str, &str, Verdict); 6] = [
         Verdict::error("WEB_FAILED"),
     ),
 ];
-const AZURE_CASES: u64 = 18;
+const AZURE_CASES: u64 = 19;
 const BROKEN_CASES: u64 = 6;
 
 /// Number of specials.
@@ -218,7 +218,7 @@ impl<'w> Traffic<'w> {
     fn azure_case(&mut self, case: u64) -> Outcome {
         self.truth.add_case(&format!("azure_only_{case:02}"));
         match case {
-            0..=7 => self.audit_case(case),
+            0..=7 | 18 => self.audit_case(case),
             8..=10 => self.endpoint_case([200, 401, 403][case as usize - 8]),
             11..=14 => self.run_case(case),
             15 | 16 => self.serverless_case(case == 16),
@@ -234,6 +234,7 @@ impl<'w> Traffic<'w> {
             3 => &azure::BATCH_DENIED,
             4 => &azure::BATCH_MISSING,
             5 => &azure::BATCH_FAILED,
+            18 => &azure::SELECT_DENIED,
             _ => &azure::BATCH_OK,
         };
         // Only failed logins of SQL's own accounts are audited.

@@ -414,7 +414,9 @@ pub(crate) fn audit_verdict(action: &azure::AuditAction) -> Verdict {
     match action.succeeded {
         "true" => Verdict::ALLOWED,
         _ if action.id == "DBAF" => Verdict::denied("SQL_LOGIN_FAILED"),
-        _ if action.information.contains("Err 229,") => Verdict::denied("SQL_PERMISSION_DENIED"),
+        _ if action.id == "SL" || action.information.contains("Err 229,") => {
+            Verdict::denied("SQL_PERMISSION_DENIED")
+        }
         _ if action.information.contains("Err 15151,") => Verdict::denied("SQL_DENIED_OR_MISSING"),
         _ => Verdict::error("SQL_FAILED"),
     }
