@@ -12,6 +12,7 @@ mod scalar;
 mod call;
 
 pub mod canonical;
+mod cursor;
 pub mod directory;
 pub mod redact;
 

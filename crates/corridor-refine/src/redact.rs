@@ -4,7 +4,21 @@
 //! - Out: the same without secrets, and how many values were withheld or masked.
 //! - Rules: `soc2-evidence.md` §5. Never panics; when in doubt a value is withheld.
 
+mod agent;
+mod entropy;
+mod preview;
+mod pseudonym;
+mod record;
+mod rule;
+mod secret_name;
+mod shape;
+mod span;
+mod sql;
+
 use corridor_model::{Event, Side};
+use record::Transcoder;
+use rule::Rule;
+use span::Quotes;
 use std::borrow::Cow;
 
 /// What stands in place of a removed value.
@@ -12,45 +26,109 @@ pub const MASK: &str = "[redacted]";
 
 /// Masks token shapes inside one text (JWTs, bearer tokens, `sig=`, account keys, PEM …). Borrowed when clean.
 /// Adds the number of masked values to `count`.
-pub fn mask_text<'t>(text: &'t str, _count: &mut u32) -> Cow<'t, str> {
-    Cow::Borrowed(text)
+pub fn mask_text<'t>(text: &'t str, count: &mut u32) -> Cow<'t, str> {
+    let spans = shape::spans(text);
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut kept = 0;
+    for span in spans {
+        if span.start < kept {
+            kept = kept.max(span.end);
+            continue;
+        }
+        masked.push_str(&text[kept..span.start]);
+        let quote = match span.quotes {
+            Quotes::Bare => "",
+            Quotes::Plain => "\"",
+            Quotes::Escaped => "\\\"",
+        };
+        for part in [quote, MASK, quote] {
+            masked.push_str(part);
+        }
+        kept = span.end;
+        *count = count.saturating_add(1);
+    }
+    masked.push_str(&text[kept..]);
+    Cow::Owned(masked)
 }
 
 /// Whether a header, property or field name says that its value is a secret (`authorization`, `cookie`,
 /// `*token*`, `*secret*`, `*key*` …). Compared without case, `-` and `_`.
-pub fn is_secret_name(_name: &str) -> bool {
-    false
+pub fn is_secret_name(name: &str) -> bool {
+    secret_name::is_secret(name)
 }
 
 /// Masks token shapes in every text column of the event and adds to `event.redactions`.
-pub fn sweep(_event: &mut Event<'_>) {}
+pub fn sweep(event: &mut Event<'_>) {
+    let mut count = 0;
+    event.for_each_text_mut(|column, text| {
+        let is_code = matches!(
+            column,
+            "principal_type"
+                | "identity_basis"
+                | "auth_method"
+                | "http_method"
+                | "response_source"
+                | "tls_version"
+                | "statement_hash"
+                | "statement_verb"
+                | "ai_verdict"
+                | "pseudonym_key_id"
+                | "tenant_id"
+                | "object_id"
+        );
+        // Codes of our own and hashes; every other column holds what somebody sent.
+        if is_code {
+            return;
+        }
+        if let Cow::Owned(masked) = mask_text(text, &mut count) {
+            *text = Cow::Owned(masked);
+        }
+    });
+    if let Cow::Owned(masked) = mask_text(&event.category, &mut count) {
+        event.category = Cow::Owned(masked);
+    }
+    event.redactions = event.redactions.saturating_add(count);
+}
 
 /// Appends the whole record to `out` as compact JSON without secrets, for the `records` table: secret header
-/// values, cookies, query values, SQL literals, prompts and bodies, token shapes. Returns the number of masked values.
+/// values, cookies, query values, SQL literals, prompts and bodies, token shapes. With pseudonyms, client addresses
+/// and UPNs are hashed too. Returns the number of masked values.
 /// When the text is not JSON, appends a JSON string of its masked preview.
-pub fn record(_side: Side, _text: &str, out: &mut Vec<u8>) -> u32 {
-    out.extend_from_slice(b"{}");
-    0
+pub fn record(side: Side, text: &str, pseudonyms: Option<&Pseudonymiser>, out: &mut Vec<u8>) -> u32 {
+    let start = out.len();
+    out.reserve(text.len());
+    let mut transcoder = Transcoder { side, pseudonyms, count: 0, nested: 0 };
+    if transcoder.transcode(text, Rule::Plain, out).is_some() {
+        return transcoder.count;
+    }
+    out.truncate(start);
+    let head = preview(text);
+    let hidden = pseudonyms.and_then(|pseudonyms| pseudonyms.hide_in_text(&head, true));
+    crate::cursor::write_string(hidden.as_deref().unwrap_or(&head), out);
+    1
 }
 
 /// A SQL statement with every literal replaced by `?` and white space folded: what may be hashed and stored.
 pub fn normalise_sql(statement: &str) -> String {
-    statement.to_owned()
+    sql::normalise(statement).0
 }
 
 /// The leading verb of a statement, upper case (`SELECT`, `CREATE LOGIN` → `CREATE`); None when there is none.
-pub fn sql_verb(_statement: &str) -> Option<&'static str> {
-    None
+pub fn sql_verb(statement: &str) -> Option<&'static str> {
+    sql::verb(statement)
 }
 
 /// Head of rejected bytes or of an error text that may be stored and logged: masked, one line.
 pub fn preview(text: &str) -> String {
-    text.chars().take(64).collect()
+    preview::head(text)
 }
 
 /// A user agent reduced to family and major version, for instance `azure-synapse/1`.
 pub fn user_agent_family(user_agent: &str) -> Cow<'_, str> {
-    Cow::Borrowed(user_agent)
+    agent::family(user_agent)
 }
 
 /// Keyed pseudonyms (HMAC-SHA-256) for personal values. The key never prints.
@@ -70,9 +148,7 @@ impl Pseudonymiser {
     pub fn new(key: &[u8], key_id: &str) -> Option<Self> {
         (key.len() >= 16).then(|| Self { key: key.into(), key_id: key_id.into() })
     }
-
-    /// Replaces client IP, UPNs and names in the event by pseudonyms and sets `pseudonym_key_id`.
-    pub fn apply(&self, _event: &mut Event<'_>) {
-        let _ = &self.key;
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Cursor: a walk over JSON text that was checked before, token by token, without a tree.
+//!
+//! - In: text that `serde_json` accepts; anything else ends the walk with None, never with a panic.
+//! - Out: raw tokens, borrowed: strings between their quotes, numbers as written.
+//! - Keeps: a position.
+
+use memchr::memchr2;
+use std::borrow::Cow;
+
+/// Deepest nesting walked.
+pub(crate) const DEPTH_MAX: u32 = 120;
+
+/// A position in JSON text.
+#[derive(Clone)]
+pub(crate) struct Cursor<'j> {
+    text: &'j str,
+    at: usize,
+}
+
+/// The start of a value, or a whole scalar.
+pub(crate) enum Token<'j> {
+    /// `{` was read.
+    Object,
+    /// `[` was read.
+    Array,
+    /// A string, as between its quotes, escapes and all.
+    String(&'j str),
+    /// A number, `true`, `false` or `null`, as written.
+    Scalar(&'j str),
+}
+
+impl<'j> Cursor<'j> {
+    /// At the start of a text; None when it is not JSON.
+    pub(crate) fn over(text: &'j str) -> Option<Self> {
+        serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
+        Some(Self { text, at: 0 })
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Reads the start of a value.
+    pub(crate) fn token(&mut self) -> Option<Token<'j>> {
+        match self.peek()? {
+            b'{' => {
+                self.at += 1;
+                Some(Token::Object)
+            }
+            b'[' => {
+                self.at += 1;
+                Some(Token::Array)
+            }
+            b'"' => self.string().map(Token::String),
+            _ => {
+                let rest = &self.text[self.at..];
+                let length = rest
+                    .bytes()
+                    .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
+                    .unwrap_or(rest.len());
+                self.at += length;
+                (length > 0).then(|| Token::Scalar(&rest[..length]))
+            }
+        }
+    }
+
+    /// Inside an object: the next member's raw name; Some(None) at the end.
+    pub(crate) fn member(&mut self) -> Option<Option<&'j str>> {
+        match self.peek()? {
+            b'}' => {
+                self.at += 1;
+                return Some(None);
+            }
+            b',' => self.at += 1,
+            _ => {}
+        }
+        self.peek().filter(|byte| *byte == b'"')?;
+        let name = self.string()?;
+        self.peek().filter(|byte| *byte == b':')?;
+        self.at += 1;
+        Some(Some(name))
+    }
+
+    /// Inside an array: whether another element follows; the end is read.
+    pub(crate) fn element(&mut self) -> Option<bool> {
+        match self.peek()? {
+            b']' => {
+                self.at += 1;
+                return Some(false);
+            }
+            b',' => self.at += 1,
+            _ => {}
+        }
+        Some(true)
+    }
+
+    /// Passes over one value and returns its text.
+    pub(crate) fn skip(&mut self) -> Option<&'j str> {
+        self.peek()?;
+        let start = self.at;
+        let mut depth = 0_usize;
+        loop {
+            match self.peek()? {
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' | b':' => self.at += 1,
+                _ => {
+                    self.token()?;
+                }
+            }
+            if depth == 0 {
+                return Some(&self.text[start..self.at]);
+            }
+        }
+    }
+
+    /// A string at its opening quote.
+    fn string(&mut self) -> Option<&'j str> {
+        let start = self.at + 1;
+        let mut at = start;
+        let bytes = self.text.as_bytes();
+        loop {
+            at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+            if bytes[at] == b'"' {
+                self.at = at + 1;
+                return Some(&self.text[start..at]);
+            }
+            at += 2;
+        }
+    }
+}
+
+/// A raw string without its escapes. None for broken escapes (a lone surrogate).
+pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
+    if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(raw));
+    }
+    let mut quoted = String::with_capacity(raw.len() + 2);
+    quoted.push('"');
+    quoted.push_str(raw);
+    quoted.push('"');
+    serde_json::from_str(&quoted).ok().map(Cow::Owned)
+}
+
+/// Appends a text as a JSON string.
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+    let is_plain = |byte: &u8| *byte >= 0x20 && !matches!(byte, b'"' | b'\\');
+    if text.as_bytes().iter().all(is_plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        serde_json::to_writer(out, text).expect("text always becomes a JSON string in memory");
+    }
+}

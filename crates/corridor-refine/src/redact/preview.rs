@@ -1,0 +1,143 @@
+//! Preview: the head of bytes that are no record, or of an error text, fit to be stored and logged.
+//!
+//! - In: any text, perhaps cut off.
+//! - Out: at most 512 characters on one line, without secrets.
+//! - Invariants: content that a whole record would lose (bodies, query values, statements) is lost here too.
+
+use super::{MASK, mask_text};
+
+const CHARS_MAX: usize = 512;
+
+/// Only the head is looked at; what could straddle its end is dropped.
+const BYTES_MAX: usize = 8_192;
+
+/// JSON members whose values no preview shows.
+const WITHHELD: &[&str] = &[
+    "querystring",
+    "query",
+    "body",
+    "payload",
+    "prompt",
+    "messages",
+    "content",
+    "statement",
+    "queryText",
+    "command",
+    "claims",
+    "Output",
+];
+
+pub(super) fn head(text: &str) -> String {
+    let mut end = text.len();
+    if end > BYTES_MAX {
+        end = BYTES_MAX - 64;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+    }
+    let withheld = withhold_members(&text[..end]);
+    let masked = mask_text(&withheld, &mut 0);
+    let is_hostile = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    masked.chars().take(CHARS_MAX).map(|c| if is_hostile(c) { ' ' } else { c }).collect()
+}
+
+/// Replaces the value after each withheld name, to its end or, when it is cut off, to the end of the text.
+fn withhold_members(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(value) = next_member(rest) {
+        out.push_str(&rest[..value]);
+        out.push('"');
+        out.push_str(MASK);
+        out.push('"');
+        rest = &rest[value + value_length(&rest[value..])..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the value of the next withheld member starts.
+fn next_member(text: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = memchr::memchr(b'"', &text.as_bytes()[from..]) {
+        let name = from + found + 1;
+        from = name;
+        let tail = &text[name..];
+        let Some(close) = WITHHELD.iter().find_map(|known| {
+            let is_it = tail.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
+            let quote = is_it
+                .then(|| ["\"", "\\\""].into_iter().find(|quote| tail[known.len()..].starts_with(quote)));
+            quote.flatten().map(|quote| known.len() + quote.len())
+        }) else {
+            continue;
+        };
+        let after = &tail[close..];
+        let colon = after.len() - after.trim_start().len();
+        if !after[colon..].starts_with(':') {
+            continue;
+        }
+        let blanks = &after[colon + 1..];
+        let value = name + close + colon + 1 + (blanks.len() - blanks.trim_start().len());
+        let is_told =
+            ["null", "\"\"", "{}", "\"[redacted]\""].iter().any(|told| text[value..].starts_with(told));
+        if value < text.len() && !is_told {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn value_length(value: &str) -> usize {
+    let bytes = value.as_bytes();
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => at = at + 1 + string_length(&bytes[at + 1..]),
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+            }
+            b'}' | b']' if depth <= 1 => return if depth == 0 { at } else { at + 1 },
+            b'}' | b']' => {
+                depth -= 1;
+                at += 1;
+            }
+            b',' if depth == 0 => return at,
+            _ => at += 1,
+        }
+    }
+    value.len()
+}
+
+/// Length to and with the closing quote.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_with_content_are_withheld_even_when_cut_off() {
+        assert_eq!(
+            head(r#"{"a":1,"body":{"x":["s",{"y":"}"}]},"b":2}"#),
+            r#"{"a":1,"body":"[redacted]","b":2}"#
+        );
+        assert_eq!(head(r#"{"QueryString":{"card":"4111"#), r#"{"QueryString":"[redacted]""#);
+        assert!(memchr::memmem::find(head("a\r\nb\u{202e}c\0").as_bytes(), b"\n").is_none());
+        assert_eq!(head(&"é".repeat(20_000)).chars().count(), CHARS_MAX);
+    }
+}

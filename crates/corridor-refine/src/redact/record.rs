@@ -1,0 +1,235 @@
+//! Record: a whole original record, transcoded without its secrets.
+//!
+//! - In: the record's JSON text and its side.
+//! - Out: compact JSON, members in their order, numbers as written.
+//! - Keeps: nothing; one pass over checked text, no tree.
+//! - Invariants: names stay, values go by rule; JSON inside strings follows the same rules.
+
+use super::Pseudonymiser;
+use super::rule::{self, Rule};
+use super::{MASK, mask_text, secret_name, sql};
+use crate::cursor::{Cursor, DEPTH_MAX, Token, unescape, write_string};
+use corridor_model::Side;
+use std::borrow::Cow;
+
+/// JSON inside strings inside JSON: how deep it is opened. Deeper text is masked by shape.
+const NESTED_MAX: u32 = 3;
+
+/// Longer names are looked into for secrets.
+const NAME_BYTES_PLAIN: usize = 16;
+
+/// Writes one record.
+pub(super) struct Transcoder<'p> {
+    pub(super) side: Side,
+    pub(super) pseudonyms: Option<&'p Pseudonymiser>,
+    pub(super) count: u32,
+    pub(super) nested: u32,
+}
+
+impl Transcoder<'_> {
+    /// Appends the redacted form of `text`. None, with `out` in any state behind its old end, if it is no JSON.
+    pub(super) fn transcode(&mut self, text: &str, rule: Rule, out: &mut Vec<u8>) -> Option<()> {
+        let mut cursor = Cursor::over(text)?;
+        self.value(&mut cursor, rule, 0, out)
+    }
+
+    fn value(&mut self, cursor: &mut Cursor<'_>, rule: Rule, depth: u32, out: &mut Vec<u8>) -> Option<()> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        if rule == Rule::Withhold {
+            return self.withhold(cursor, out);
+        }
+        match cursor.token()? {
+            Token::Object => self.object(cursor, rule, depth, out),
+            Token::Array => {
+                out.push(b'[');
+                let mut is_first = true;
+                while cursor.element()? {
+                    if !std::mem::take(&mut is_first) {
+                        out.push(b',');
+                    }
+                    self.value(cursor, rule, depth + 1, out)?;
+                }
+                out.push(b']');
+                Some(())
+            }
+            Token::String(raw) => {
+                self.string(raw, rule, out);
+                Some(())
+            }
+            Token::Scalar(raw) => {
+                let is_value = rule == Rule::Query && !matches!(raw, "true" | "null");
+                if is_value {
+                    self.mask(out);
+                } else {
+                    out.extend_from_slice(raw.as_bytes());
+                }
+                Some(())
+            }
+        }
+    }
+
+    fn object(&mut self, cursor: &mut Cursor<'_>, rule: Rule, depth: u32, out: &mut Vec<u8>) -> Option<()> {
+        out.push(b'{');
+        let mut is_first = true;
+        // `{"name":"apikey","value":"…"}`: the name of a pair stands in a value.
+        let mut pair = rule::PairName::Unknown;
+        while let Some(raw_name) = cursor.member()? {
+            if !std::mem::take(&mut is_first) {
+                out.push(b',');
+            }
+            let name = unescape(raw_name).unwrap_or(Cow::Borrowed(raw_name));
+            self.name(&name, out);
+            out.push(b':');
+            let child = match rule::pair_role(&name, rule, self.side) {
+                Some(rule::PairRole::Name) => {
+                    if let Some(Token::String(raw)) = cursor.clone().token() {
+                        pair = rule::PairName::of(&unescape(raw).unwrap_or(Cow::Borrowed(raw)));
+                    }
+                    Rule::Plain
+                }
+                Some(rule::PairRole::Value) if pair.hides_value(rule) => Rule::Withhold,
+                Some(rule::PairRole::Value) | None => rule::child(rule, self.side, &name),
+            };
+            self.value(cursor, child, depth + 1, out)?;
+        }
+        out.push(b'}');
+        Some(())
+    }
+
+    fn name(&mut self, name: &str, out: &mut Vec<u8>) {
+        if name.len() < NAME_BYTES_PLAIN && self.pseudonyms.is_none() {
+            write_string(name, out);
+        } else {
+            let masked = mask_text(name, &mut self.count);
+            write_string(&self.personal(masked, false), out);
+        }
+    }
+
+    fn mask(&mut self, out: &mut Vec<u8>) {
+        self.count = self.count.saturating_add(1);
+        write_string(MASK, out);
+    }
+
+    /// Withholds a whole value. What is empty, or was withheld by the sender, is told.
+    fn withhold(&mut self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
+        let value = cursor.skip()?;
+        let is_told = matches!(value, "null" | "true" | "false" | "\"\"" | "{}" | "[]" | "\"REDACTED\"")
+            || value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) == Some(MASK);
+        if is_told {
+            out.extend_from_slice(value.as_bytes());
+        } else {
+            self.mask(out);
+        }
+        Some(())
+    }
+
+    fn string(&mut self, raw: &str, rule: Rule, out: &mut Vec<u8>) {
+        let Some(text) = unescape(raw) else { return self.mask(out) };
+        let is_told = text.is_empty() || text == MASK || text == "REDACTED";
+        if is_told {
+            return write_string(&text, out);
+        }
+        match rule {
+            Rule::Query | Rule::Withhold => self.mask(out),
+            Rule::AuthorizationOrText if !looks_like_json(&text) => self.mask(out),
+            Rule::Sql => {
+                let (statement, literal_count) = sql::normalise(&text);
+                self.count = self.count.saturating_add(literal_count);
+                write_string(&statement, out);
+            }
+            Rule::Url => {
+                let url = mask_url(&text, &mut self.count);
+                write_string(&self.personal(Cow::Owned(url), false), out);
+            }
+            Rule::Address => match self.pseudonyms {
+                Some(pseudonyms) => write_string(&pseudonyms.hide_addresses(&text), out),
+                None => write_string(&mask_text(&text, &mut self.count), out),
+            },
+            Rule::PersonalName => match self.pseudonyms {
+                Some(pseudonyms) => write_string(&pseudonyms.hash("name", &text), out),
+                None => write_string(&mask_text(&text, &mut self.count), out),
+            },
+            Rule::Plain
+            | Rule::Detail
+            | Rule::Headers
+            | Rule::Ai
+            | Rule::Identity
+            | Rule::Claims
+            | Rule::Authentication
+            | Rule::Input
+            | Rule::Output
+            | Rule::NestedOrMask
+            | Rule::AuthorizationOrText => self.text(&text, rule, out),
+        }
+    }
+
+    /// A text that may be JSON itself.
+    fn text(&mut self, text: &str, rule: Rule, out: &mut Vec<u8>) {
+        if looks_like_json(text) && self.nested < NESTED_MAX {
+            let mut inner = Transcoder {
+                side: self.side,
+                pseudonyms: self.pseudonyms,
+                count: 0,
+                nested: self.nested + 1,
+            };
+            let mut nested = Vec::with_capacity(text.len());
+            if inner.transcode(text, rule, &mut nested).is_some() {
+                self.count = self.count.saturating_add(inner.count);
+                return write_string(&String::from_utf8_lossy(&nested), out);
+            }
+        }
+        let is_marker = text.starts_with("<redacted");
+        let is_closed = match rule {
+            Rule::NestedOrMask | Rule::Claims | Rule::Output | Rule::Authentication => !is_marker,
+            Rule::Input => looks_like_json(text),
+            _ => false,
+        };
+        if is_closed {
+            return self.mask(out);
+        }
+        let masked = mask_text(text, &mut self.count);
+        write_string(&self.personal(masked, rule == Rule::Detail), out);
+    }
+
+    /// With a pseudonym key, UPNs inside the text, and addresses in messages, are replaced.
+    fn personal<'t>(&self, text: Cow<'t, str>, with_addresses: bool) -> Cow<'t, str> {
+        match self.pseudonyms.and_then(|pseudonyms| pseudonyms.hide_in_text(&text, with_addresses)) {
+            Some(hidden) => Cow::Owned(hidden),
+            None => text,
+        }
+    }
+}
+
+fn looks_like_json(text: &str) -> bool {
+    let text = text.trim();
+    (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']'))
+}
+
+/// A URL, absolute or not, with the values of its query and fragment masked and their names kept.
+fn mask_url(url: &str, count: &mut u32) -> String {
+    let Some(at) = url.find(['?', '#']) else { return mask_text(url, count).into_owned() };
+    let mut masked = mask_text(&url[..at], count).into_owned();
+    masked.push_str(&url[at..=at]);
+    for (index, part) in url[at + 1..].split('&').enumerate() {
+        if index > 0 {
+            masked.push('&');
+        }
+        match part.split_once('=') {
+            Some((name, "" | MASK)) if !secret_name::is_secret(name) || part.ends_with(MASK) => {
+                masked.push_str(&mask_text(part, count));
+            }
+            Some((name, value)) => {
+                masked.push_str(&mask_text(name, count));
+                masked.push('=');
+                if !value.is_empty() {
+                    masked.push_str(MASK);
+                    *count = count.saturating_add(1);
+                }
+            }
+            None => masked.push_str(&mask_text(part, count)),
+        }
+    }
+    masked
+}
