@@ -12,8 +12,6 @@ use std::sync::Arc;
 
 /// What stands at the end of a text that was cut.
 const CUT_MARK: &str = "…";
-/// First guess of the bytes per value. Columns that need more grow.
-const BYTES_PER_VALUE: usize = 16;
 
 /// Builder of one text column.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ impl TextColumn {
         let column = columns.iter().find(|column| column.name == name);
         debug_assert!(column.is_some(), "{name} is not in the contract");
         let length_max = column.and_then(|column| column.max_length).unwrap_or(usize::MAX);
-        Self { values: fresh_builder(row_capacity), length_max, row_capacity }
+        Self { values: StringBuilder::with_capacity(row_capacity, 0), length_max, row_capacity }
     }
 
     /// Adds a value.
@@ -58,9 +56,12 @@ impl TextColumn {
         self.values.append_value("");
     }
 
-    /// The column so far; the builder starts anew.
+    /// The column so far; the builder starts anew, with room for as much text as this time. Most columns are
+    /// empty on one side, so a fixed guess would waste more memory than the rows take.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        let mut full = std::mem::replace(&mut self.values, fresh_builder(self.row_capacity));
+        let text_bytes = self.values.values_slice().len();
+        let next = StringBuilder::with_capacity(self.row_capacity, text_bytes + text_bytes / 8);
+        let mut full = std::mem::replace(&mut self.values, next);
         Arc::new(full.finish())
     }
 
@@ -71,10 +72,6 @@ impl TextColumn {
         self.values.write_str(&text[..end]).expect("a string builder takes every text");
         self.values.append_value(CUT_MARK);
     }
-}
-
-fn fresh_builder(row_capacity: usize) -> StringBuilder {
-    StringBuilder::with_capacity(row_capacity, row_capacity.saturating_mul(BYTES_PER_VALUE).min(1 << 16))
 }
 
 #[cfg(test)]
