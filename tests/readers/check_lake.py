@@ -36,6 +36,25 @@ def file_problems(lake, columns_of):
     return problems
 
 
+def texts(values):
+    """A list of text literals."""
+    return ", ".join(lake_view.quoted(value) for value in values)
+
+
+def column_rules(column):
+    """What must not be true of a column in any row: [(what, condition)]."""
+    name = f'"{column["name"]}"'
+    rules = []
+    if column["required"]:
+        rules.append((f"{name} is required but null", f"{name} IS NULL"))
+    if column.get("max_length"):
+        length = column["max_length"]
+        rules.append((f"{name} is longer than {length} bytes", f"strlen({name}) > {length}"))
+    if column.get("values") and column["name"] != "findings":
+        rules.append((f"{name} is not in its vocabulary", f"{name} NOT IN ({texts(column['values'])})"))
+    return rules
+
+
 def row_problems(db, lake, columns_of):
     """Rules of the rows, each as a query that must find nothing."""
     problems = []
@@ -46,22 +65,14 @@ def row_problems(db, lake, columns_of):
             problems.append(f"{what}: {count} rows")
 
     for table, columns in columns_of.items():
-        for column in columns:
-            name = f'"{column["name"]}"'
-            if column["required"]:
-                expect_none(f"{table}.{name} is required but null", f"SELECT 1 FROM audit.{table} WHERE {name} IS NULL")
-            if column.get("max_length"):
-                expect_none(
-                    f"{table}.{name} is longer than {column['max_length']} bytes",
-                    f"SELECT 1 FROM audit.{table} WHERE strlen({name}) > {column['max_length']}",
-                )
-            if column.get("values"):
-                allowed = ", ".join(lake_view.quoted(value) for value in column["values"])
-                split = f"unnest(string_split({name}, ','))" if column["name"] == "findings" else name
-                expect_none(
-                    f"{table}.{name} is not in its vocabulary",
-                    f"SELECT v FROM (SELECT {split} AS v FROM audit.{table}) WHERE v <> '' AND v NOT IN ({allowed})",
-                )
+        rules = [rule for column in columns for rule in column_rules(column)]
+        counts = ", ".join(f"COUNT(*) FILTER ({condition})" for _, condition in rules)
+        found = db.execute(f"SELECT {counts} FROM audit.{table}").fetchone()
+        problems += [f"{table}.{what}: {count} rows" for (what, _), count in zip(rules, found) if count]
+    codes = next(column["values"] for column in columns_of["events"] if column["name"] == "findings")
+    expect_none("events.findings is not in its vocabulary", f"""SELECT 1 FROM (
+                SELECT unnest(string_split(findings, ',')) AS code FROM audit.events)
+                WHERE code <> '' AND code NOT IN ({texts(codes)})""")
     for what, condition in [
         ("denied does not follow decision", "denied <> (decision = 'denied')"),
         ("a denial without reason, basis or author",
@@ -77,6 +88,7 @@ def row_problems(db, lake, columns_of):
         expect_none(f"events: {what}", f"SELECT 1 FROM audit.events WHERE {condition}")
     expect_none("events: event_id repeats", "SELECT event_id FROM audit.events GROUP BY event_id HAVING COUNT(*) > 1")
     expect_none("events: the peer is no row", """SELECT 1 FROM audit.events AS a WHERE a.peer_event_id IS NOT NULL
+                AND strftime(a.peer_time, '%Y-%m-%d') IN (SELECT "date" FROM audit.events)
                 AND a.peer_event_id NOT IN (SELECT event_id FROM audit.events)""")
     expect_none("events: the peer is on the same side", """SELECT 1 FROM audit.events AS a JOIN audit.events AS b
                 ON b.event_id = a.peer_event_id WHERE (a.source = 'kong') = (b.source = 'kong')""")
