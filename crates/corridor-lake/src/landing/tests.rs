@@ -135,6 +135,10 @@ async fn a_run_lands_whole_days_and_repeating_it_changes_nothing() {
     assert_lands_whole_and_once(&lake_over(memory())).await;
     let root = tempfile::tempdir().unwrap();
     assert_lands_whole_and_once(&crate::store::open_lake(root.path().to_str().unwrap()).unwrap()).await;
+    // See the contract of the store for this variable.
+    if let Ok(url) = std::env::var("CORRIDOR_TEST_STORE") {
+        assert_lands_whole_and_once(&crate::store::open_lake(&format!("{url}/landing")).unwrap()).await;
+    }
 }
 
 #[tokio::test]

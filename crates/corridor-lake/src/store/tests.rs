@@ -46,6 +46,14 @@ async fn a_folder_keeps_the_contract() {
     assert_eq!(lake.kind(), StoreKind::LocalFolder);
 }
 
+/// With `CORRIDOR_TEST_STORE=az://container/unused-prefix` (and the emulator's variables) the contract of a service.
+#[tokio::test]
+async fn the_service_named_in_the_environment_keeps_the_contract() {
+    if let Ok(url) = std::env::var("CORRIDOR_TEST_STORE") {
+        assert_store_contract(&open_lake(&format!("{url}/contract")).unwrap()).await;
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_loses_a_reply_keeps_the_contract() {
     let faulty = FaultyStore::with_faults(memory(), &[Fault::None, Fault::ReplyLost, Fault::BeforeWrite]);
