@@ -9,7 +9,7 @@
 mod error;
 mod open;
 
-pub use error::{Action, Problem, StoreError};
+pub use error::{Action, ClientMessage, Problem, StoreError};
 pub use open::{open_lake, open_source};
 
 use bytes::Bytes;

@@ -67,6 +67,16 @@ impl Problem {
             | E::InvalidPath { .. }
             | E::UnknownConfigurationKey { .. } => Self::Unsupported,
             E::Generic { store: "LocalFileSystem", .. } => Self::FileSystem,
+            _ => Self::of_status_in(&error.to_string()),
+        }
+    }
+
+    /// The client gives listings and token requests no variant of their own: the status stands in the text only.
+    fn of_status_in(text: &str) -> Self {
+        match text.split_once("status code: ").map(|(_, status)| status.get(..3).unwrap_or(status)) {
+            Some("401") => Self::Unauthenticated,
+            Some("403") => Self::Denied,
+            Some("404") => Self::Missing,
             _ => Self::NoAnswer,
         }
     }
@@ -113,6 +123,27 @@ impl Problem {
     }
 }
 
+/// The words of the store's client on one line. Its errors repeat each other and carry whole XML documents.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientMessage(String);
+
+impl ClientMessage {
+    fn of(error: &object_store::Error) -> Self {
+        let text = error.to_string();
+        let (start, document) = text.split_once("<?xml").unwrap_or((&text, ""));
+        let mut words: Vec<&str> = start.split_whitespace().collect();
+        for tag in ["Code", "Message"] {
+            if let Some((_, rest)) = document.split_once(&format!("<{tag}>"))
+                && let Some((value, _)) = rest.split_once("</")
+            {
+                words.extend(value.split_whitespace());
+            }
+        }
+        Self(words.join(" "))
+    }
+}
+
 /// Why the store did not do what we asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -136,7 +167,7 @@ pub enum StoreError {
         /// The kind of trouble.
         problem: Problem,
         /// What the client said.
-        source: Box<object_store::Error>,
+        source: ClientMessage,
     },
     /// The folder of a lake could not be made or found.
     #[error("{action} the folder {folder}: {}", .problem.advice())]
@@ -154,8 +185,8 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn failed(action: Action, key: &str, url: &str, source: object_store::Error) -> Self {
-        let problem = Problem::of(&source);
-        Self::Failed { action, key: key.into(), url: url.into(), problem, source: Box::new(source) }
+        let (problem, source) = (Problem::of(&source), ClientMessage::of(&source));
+        Self::Failed { action, key: key.into(), url: url.into(), problem, source }
     }
 
     pub(super) fn folder(folder: &std::path::Path, source: io::Error) -> Self {

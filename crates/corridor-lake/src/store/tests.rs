@@ -131,6 +131,20 @@ fn a_full_disk_is_told_from_other_trouble() {
     }
 }
 
+#[test]
+fn a_document_of_the_service_becomes_one_line_with_its_meaning() {
+    let text = "Server returned non-2xx status code: 404 Not Found: <?xml version=\"1.0\"?>\n<Error>\n  \
+                <Code>ContainerNotFound</Code>\n <Message>The container does not exist.\nRequestId:1</Message></Error>";
+    let source = object_store::Error::Generic { store: "MicrosoftAzure", source: text.into() };
+    let error = StoreError::failed(Action::List, "ctl", "az://lake", source);
+    assert_eq!(error.problem(), Some(Problem::Missing));
+    assert_eq!(
+        std::error::Error::source(&error).unwrap().to_string(),
+        "Generic MicrosoftAzure error: Server returned non-2xx status code: 404 Not Found: ContainerNotFound \
+         The container does not exist. RequestId:1"
+    );
+}
+
 #[tokio::test]
 async fn a_source_may_be_one_object_or_all_under_a_prefix() {
     let store = memory();
