@@ -10,7 +10,7 @@ mod error;
 mod open;
 
 pub use error::{Action, ClientMessage, Problem, StoreError};
-pub use open::{open_lake, open_source};
+pub use open::{open_lake, open_lake_to_plan, open_source};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;

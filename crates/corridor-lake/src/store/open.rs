@@ -11,6 +11,7 @@ use super::{Lake, StoreError, StoreKind};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 use std::path::{Path as FilePath, PathBuf};
@@ -33,6 +34,17 @@ pub fn open_lake(url: &str) -> Result<Lake, StoreError> {
             std::fs::create_dir_all(&folder).map_err(|source| StoreError::folder(&folder, source))?;
             open_folder(&folder)
         }
+        place => open_remote(url, place),
+    }
+}
+
+/// Opens a lake for a dry run: a folder that is missing stays missing, and an empty store in memory stands for it.
+pub fn open_lake_to_plan(url: &str) -> Result<Lake, StoreError> {
+    match Place::parse(url)? {
+        Place::Folder(folder) if !folder.exists() => {
+            Ok(Lake::new(Arc::new(InMemory::new()), Path::default(), StoreKind::LocalFolder, url))
+        }
+        Place::Folder(folder) => open_folder(&folder),
         place => open_remote(url, place),
     }
 }
@@ -235,6 +247,8 @@ mod tests {
         let url = folder.to_str().unwrap();
         let error = open_source(url).unwrap_err();
         assert!(error.to_string().contains("check the spelling"), "{error}");
+        assert_eq!(open_lake_to_plan(url).unwrap().url(), url);
+        assert!(!folder.exists(), "a dry run makes nothing");
         assert!(FilePath::new(open_lake(url).unwrap().url()).is_absolute());
         assert!(open_source(url).is_ok());
     }
