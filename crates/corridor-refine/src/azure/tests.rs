@@ -294,9 +294,7 @@ mod properties {
         let token = format!("eyJhbGciOiJIUzI1NiJ9.{secret}abcdefgh.{secret}ijklmnop");
         let headers =
             format!(r#""Authorization":"Bearer {token}","X-Custom":"{secret}","Cookie":"a={secret}""#);
-        let error = format!(
-            "Error calling 'https://h.example/p?sig={secret}'. Response status code: '401'"
-        );
+        let error = format!("Error calling 'https://h.example/p?sig={secret}'. Response status code: '401'");
         let web =
             activity(&format!("https://u:{secret}@h.example/p?code={secret}"), "Failed", &error, &headers);
         let body = format!(

@@ -99,6 +99,9 @@ fn authenticated_claims<'e>(
     claims.consumer_id =
         entry.consumer.id.as_text().or_else(|| entry.authenticated_entity.consumer_id.as_text());
     claims.consumer_name = entry.consumer.username.as_text();
+    if claims.name.is_none() && is_same_principal(entry.consumer.custom_id.as_str(), &claims) {
+        claims.name = claims.consumer_name.clone();
+    }
     let is_nameless =
         !has_entra_name(&claims) && claims.consumer_id.is_none() && claims.consumer_name.is_none();
     if is_nameless {
@@ -111,6 +114,12 @@ fn authenticated_claims<'e>(
         }
     }
     claims
+}
+
+/// Whether the consumer stands for the token's own principal, so that its user name is that principal's name.
+fn is_same_principal(custom_id: Option<&str>, claims: &Claims<'_>) -> bool {
+    let names = [&claims.object_id, &claims.app_id, &claims.upn];
+    custom_id.is_some_and(|id| names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(id)))
 }
 
 /// Claims of the token. Headers set by openid-connect count only behind authentication.

@@ -281,8 +281,8 @@ fn planted(secret: &str) -> String {
             "meta": {"provider_name": "azure"}, "payload": {"request": secret, "response": {"a": secret}},
             "ai-lakera-guard": {"input_block_reason": secret, "detail": secret}
         }, "payload": {"original_request": secret}},
-        "request_body": secret, "my": {"prompt": [secret]},
-        "link": format!("https://h/?sig={secret}"), "text": format!("{{\"a\":\"{secret}\"}}")
+        "request_body": secret, "client_secret": secret, "my": {"access_token": secret, "prompt": [secret]},
+        "link": format!("https://h/?sig={secret}"), "note": format!("token Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.{secret}"), "text": format!("{{\"a\":\"{secret}\"}}")
     })
     .to_string()
 }
@@ -311,7 +311,69 @@ proptest! {
             refined.event.for_each_text(|name, text| assert!(!text.contains(&secret), "{name}: {text}"));
             let facts = format!("{:?}", refined.facts);
             assert!(!facts.contains(&secret));
-            assert!(refined.event.redactions >= 8, "{}", refined.event.redactions);
+            assert!(refined.event.redactions >= 10, "{}", refined.event.redactions);
         }).unwrap();
     }
+}
+
+#[test]
+fn principals_are_named_as_far_as_the_entry_can_be_believed() {
+    const OID: &str = "5f0c9a7e-2b41-4c8f-9d36-8e1b7a2c4d55";
+    let cases = [
+        ("ok_200_oidc.json", Some(format!("9e3d2c1b-0a4f-4b6e-8c7d-1f2e3d4c5b6a/{OID}")), "verified"),
+        ("captured/ok_200_jwt.json", Some(format!("9c1d7b7e-0000-4000-8000-5f2a6c3e1a10/{OID}")), "verified"),
+        (
+            "captured/denied_401_jwt_bad_signature.json",
+            Some(format!("9c1d7b7e-0000-4000-8000-5f2a6c3e1a10/{OID}")),
+            "claimed",
+        ),
+        (
+            "captured/denied_401_wrong_audience_consumer_set.json",
+            Some(format!("9c1d7b7e-0000-4000-8000-5f2a6c3e1a10/{OID}")),
+            "verified",
+        ),
+        ("captured/ok_200_key_auth_key_in_clear.json", Some(format!("consumer:{OID}")), "verified"),
+        (
+            "captured/tls_client_certificate_not_verified_200.json",
+            Some(format!("consumer:{OID}")),
+            "verified",
+        ),
+        ("basic_auth_static_credential.json", Some("consumer:partner-batch-job".into()), "verified"),
+        ("anonymous_consumer_200.json", None, "none"),
+        ("captured/spoofed_consumer_headers_no_auth.json", None, "none"),
+        ("spoofed_consumer_headers_no_auth.json", None, "none"),
+    ];
+    for (file, principal, basis) in cases {
+        with_refined(&fixture(file), &Context::default(), |refined| {
+            assert_eq!(refined.event.principal_id.as_deref(), principal.as_deref(), "{file}");
+            assert_eq!(refined.event.identity_basis.as_deref(), Some(basis), "{file}");
+            assert_eq!(refined.facts.identity.is_unknown(), principal.is_none(), "{file}");
+        })
+        .unwrap();
+    }
+    let name = with_refined(&fixture("ok_200_oidc.json"), &Context::default(), |refined| {
+        refined.event.principal_name.as_deref().map(str::to_owned)
+    });
+    assert_eq!(name, Ok(Some("svc-finance-etl".into())));
+}
+
+#[test]
+fn directory_raises_guesses_to_knowledge_and_marks_routes() {
+    use crate::directory::{Directory, DirectoryFiles};
+    let kong = b"_format_version: \"3.0\"\nservices:\n- name: synapse-dev-endpoint\n  url: https://h\n  routes:\n  - name: synapse-pipelines\n    paths: [/synapse]\n    plugins:\n    - {name: jwt}\n    - {name: acl, config: {allow: [a]}}\n".to_vec();
+    let routes = b"route,required_auth,join_eligible\npublic-health,true,false\n".to_vec();
+    let files = DirectoryFiles { kong: Some(kong), routes: Some(routes), ..DirectoryFiles::default() };
+    let (directory, _) = Directory::load(&files).unwrap();
+    let context = Context { directory, ..Context::default() };
+    with_refined(&fixture("denied_403_acl.json"), &context, |refined| {
+        assert_eq!(verdict_words(refined), "denied AUTHZ_ACL config gateway");
+        assert_eq!(refined.event.auth_method.as_deref(), Some("jwt"));
+        assert_eq!(refined.event.static_credential, Some(false));
+    })
+    .unwrap();
+    with_refined(&fixture("spoofed_consumer_headers_no_auth.json"), &context, |refined| {
+        assert_eq!(refined.event.findings.to_string(), "UNAUTHENTICATED_SUCCESS");
+        assert!(!refined.facts.is_eligible);
+    })
+    .unwrap();
 }
