@@ -109,9 +109,6 @@ fn write_route(out: &mut String, route: &Route) {
             "key-auth" => "    - name: key-auth\n      config:\n        key_names:\n        - apikey\n",
             "basic-auth" => "    - name: basic-auth\n",
             "cors" => "    - name: cors\n",
-            "ip-restriction" => {
-                "    - name: ip-restriction\n      config:\n        allow:\n        - 10.0.0.0/8\n"
-            }
             "request-termination" => {
                 "    - name: request-termination\n      config:\n        status_code: 503\n"
             }

@@ -165,7 +165,7 @@ const SPECIALS: [SpecialRoute; 10] = [
         &["jwt", "request-termination"],
         "true",
     ),
-    special("synapse-tds", "synapse-sql", "synw-audit-prod.sql.azuresynapse.net", &["ip-restriction"], ""),
+    special("synapse-tds", "synapse-sql", "synw-audit-prod.sql.azuresynapse.net", &[], ""),
 ];
 const ORDINARY_PLUGINS: &[&str] = &["jwt", "acl", "rate-limiting"];
 
