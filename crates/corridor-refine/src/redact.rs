@@ -27,6 +27,9 @@ pub const MASK: &str = "[redacted]";
 /// Masks token shapes inside one text (JWTs, bearer tokens, `sig=`, account keys, PEM …). Borrowed when clean.
 /// Adds the number of masked values to `count`.
 pub fn mask_text<'t>(text: &'t str, count: &mut u32) -> Cow<'t, str> {
+    if is_plain_id(text) {
+        return Cow::Borrowed(text);
+    }
     let spans = shape::spans(text);
     if spans.is_empty() {
         return Cow::Borrowed(text);
@@ -52,6 +55,12 @@ pub fn mask_text<'t>(text: &'t str, count: &mut u32) -> Cow<'t, str> {
     }
     masked.push_str(&text[kept..]);
     Cow::Owned(masked)
+}
+
+/// GUIDs, digests, numbers and times hold no secret shape; neither does what is too short for one.
+fn is_plain_id(text: &str) -> bool {
+    let is_id_byte = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b'.' | b':' | b'T' | b'Z');
+    text.len() < 5 || text.bytes().all(is_id_byte)
 }
 
 /// Whether a header, property or field name says that its value is a secret (`authorization`, `cookie`,

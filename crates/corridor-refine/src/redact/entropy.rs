@@ -40,9 +40,14 @@ pub(super) fn add_spans(text: &str, spans: &mut Vec<Span>) {
         while next_known < known_count && spans[next_known].end <= from {
             next_known += 1;
         }
-        let is_free = next_known == known_count || spans[next_known].start >= end;
-        if is_free && end - from >= RUN_BYTES_MIN && is_random(&bytes[from..end]) {
-            spans.push(Span::plain(from, end));
+        let known = spans[..known_count].get(next_known).copied().filter(|span| span.start < end);
+        let part_end = known.map_or(end, |span| span.start.max(from));
+        if part_end - from >= RUN_BYTES_MIN && is_random(&bytes[from..part_end]) {
+            spans.push(Span::plain(from, part_end));
+        }
+        if let Some(span) = known {
+            start = span.end.max(start + 1);
+            continue;
         }
         start = end + 1;
     }

@@ -82,7 +82,8 @@ impl Transcoder<'_> {
             let name = unescape(raw_name).unwrap_or(Cow::Borrowed(raw_name));
             self.name(&name, out);
             out.push(b':');
-            let child = match rule::pair_role(&name, rule, self.side) {
+            let (child, role) = rule::decide(rule, self.side, &name);
+            let child = match role {
                 Some(rule::PairRole::Name) => {
                     if let Some(Token::String(raw)) = cursor.clone().token() {
                         pair = rule::PairName::of(&unescape(raw).unwrap_or(Cow::Borrowed(raw)));
@@ -90,7 +91,7 @@ impl Transcoder<'_> {
                     Rule::Plain
                 }
                 Some(rule::PairRole::Value) if pair.hides_value(rule) => Rule::Withhold,
-                Some(rule::PairRole::Value) | None => rule::child(rule, self.side, &name),
+                Some(rule::PairRole::Value) | None => child,
             };
             self.value(cursor, child, depth + 1, out)?;
         }

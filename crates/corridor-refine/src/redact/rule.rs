@@ -6,9 +6,11 @@
 
 use super::secret_name::{is_secret, is_secret_header, with_squeezed};
 use corridor_model::Side;
+use foldhash::HashMap;
+use std::cell::RefCell;
 
 /// What may be told of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Rule {
     /// Text without secret shapes; members by their names.
     Plain,
@@ -46,8 +48,41 @@ pub(super) enum Rule {
     PersonalName,
 }
 
-/// The rule of the member `name` under `parent`.
-pub(super) fn child(parent: Rule, side: Side, name: &str) -> Rule {
+/// Names remembered by each thread. Records use a few hundred.
+const REMEMBERED_MAX: usize = 4_096;
+
+/// Longest name remembered.
+const REMEMBERED_BYTES_MAX: usize = 96;
+
+/// What is decided for a member of one name under one rule.
+type Decision = (Rule, Option<PairRole>);
+
+thread_local! {
+    /// Decisions by name, for each parent and side. The same few names come with every record, and a decision
+    /// compares a name with some hundred words.
+    static DECIDED: RefCell<HashMap<(Rule, bool), HashMap<Box<str>, Decision>>> = RefCell::default();
+}
+
+/// The rule of the member `name` under `parent`, and its part in a pair.
+pub(super) fn decide(parent: Rule, side: Side, name: &str) -> Decision {
+    let decide = || (child(parent, side, name), pair_role(name, parent, side));
+    if name.len() > REMEMBERED_BYTES_MAX || matches!(parent, Rule::Query | Rule::Withhold | Rule::Sql) {
+        return decide();
+    }
+    DECIDED.with_borrow_mut(|decided| {
+        let decided = decided.entry((parent, side == Side::Kong)).or_default();
+        if let Some(decision) = decided.get(name) {
+            return *decision;
+        }
+        let decision = decide();
+        if decided.len() < REMEMBERED_MAX {
+            decided.insert(name.into(), decision);
+        }
+        decision
+    })
+}
+
+fn child(parent: Rule, side: Side, name: &str) -> Rule {
     match parent {
         Rule::Query | Rule::Withhold | Rule::Sql => parent,
         Rule::Headers if is_secret_header(name) => Rule::Withhold,
@@ -292,7 +327,7 @@ pub(super) enum PairRole {
 }
 
 /// The part of the member, if the object may be a pair.
-pub(super) fn pair_role(name: &str, rule: Rule, side: Side) -> Option<PairRole> {
+fn pair_role(name: &str, rule: Rule, side: Side) -> Option<PairRole> {
     if matches!(rule, Rule::Query | Rule::Claims | Rule::Authentication | Rule::Output | Rule::Withhold) {
         return None;
     }

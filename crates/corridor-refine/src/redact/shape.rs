@@ -266,7 +266,7 @@ fn query(text: &str, start: usize, spans: &mut Vec<Span>) -> usize {
         let name_end = run_end(bytes, at, 128, |byte| {
             is_url_byte(byte)
                 && !matches!(byte, b'=' | b'&' | b'?' | b'#' | b';' | b'/' | b':')
-                && !(byte == b'%')
+                && byte != b'%'
         });
         let encoded = starts_ignoring_case(&bytes[name_end..], b"%3d");
         let value = match bytes.get(name_end) {
