@@ -59,7 +59,7 @@ fn refine_parsed<'e>(
         if entry.route.is_object { directory.guards(route.as_deref(), service.as_deref()) } else { &[] };
     let policy = directory.route_policy(route.as_deref(), service.as_deref());
 
-    let credential = credential::credential_of(entry, guards);
+    let credential = credential::credential_of(entry, guards).completed_by(entry, directory);
     let caller = identity::caller_of(entry, &credential, directory);
     let correlation = correlation::correlation_of(entry, &context.settings.correlation_headers);
 

@@ -7,7 +7,7 @@
 use super::entry::Entry;
 use super::headers::Scheme;
 use crate::call::split_url;
-use crate::directory::Guard;
+use crate::directory::{Directory, Guard};
 use crate::scalar::Scalar;
 
 /// Means of authentication, as stored.
@@ -101,6 +101,18 @@ impl Credential {
     /// Whether a long-lived secret was used. None when unknown or when none was sent.
     pub(super) fn is_static(&self) -> Option<bool> {
         self.method.and_then(Method::is_static)
+    }
+
+    /// Where neither traces nor route tell, the consumer's only kind of credential in the dump does.
+    pub(super) fn completed_by(mut self, entry: &Entry<'_>, directory: &Directory) -> Self {
+        if self.method.is_none() && entry.is_authenticated() {
+            let (id, name) = (entry.consumer.id.as_str(), entry.consumer.username.as_str());
+            let kinds = directory.consumer(id, name).map_or(&[][..], |consumer| &consumer.credential_kinds);
+            if let [kind] = kinds {
+                self.method = Method::of_plugin(kind);
+            }
+        }
+        self
     }
 }
 

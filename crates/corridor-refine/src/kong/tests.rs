@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::refiner::{Context, Settings};
-use corridor_model::Decision;
+use corridor_model::{Decision, Finding, Side};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -376,4 +376,33 @@ fn directory_raises_guesses_to_knowledge_and_marks_routes() {
         assert!(!refined.facts.is_eligible);
     })
     .unwrap();
+}
+
+#[test]
+fn wire_bytes_give_all_their_events() {
+    let cases = [
+        ("batch_of_3.json", 3, 0),
+        ("wire/single_entry_body.json", 1, 0),
+        ("wire/batch_of_1_body.json", 1, 0),
+        ("wire/batch_of_3_body.json", 3, 0),
+        ("wire/entry_invalid_utf8.bin", 1, 1),
+        ("wire/batch_with_one_invalid_utf8.bin", 3, 1),
+        ("captured/wire/single_entry_slash_escaped_body.json", 1, 0),
+        ("captured/wire/lost_ack_attempt_1_body.json", 3, 0),
+        ("captured/wire/batch_of_3_one_invalid_utf8.bin", 3, 1),
+        ("captured/wire/entry_invalid_utf8_in_header.bin", 1, 1),
+        ("captured/wire/file_log_line.ndjson", 1, 0),
+    ];
+    for (file, event_count, lossy_count) in cases {
+        let bytes = std::fs::read(format!("{FIXTURES}/{file}")).unwrap();
+        let (mut events, mut lossy) = (0, 0);
+        crate::refiner::refine(Side::Kong, &bytes, &Context::default(), &mut |outcome| match outcome {
+            Outcome::Event(refined, _) => {
+                events += 1;
+                lossy += u32::from(refined.event.findings.contains(Finding::InvalidUtf8));
+            }
+            Outcome::Rejected(rejection, index) => panic!("{file}#{index}: {rejection:?}"),
+        });
+        assert_eq!((events, lossy), (event_count, lossy_count), "{file}");
+    }
 }

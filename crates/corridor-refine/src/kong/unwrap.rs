@@ -22,18 +22,61 @@ pub(super) struct NoEntry {
 
 /// Calls `found` with the entry and its text, once, or says why not.
 pub(super) fn with_entry(text: &str, found: &mut dyn FnMut(&str, &Entry<'_>)) -> Result<(), NoEntry> {
-    let entry = parse(text).map_err(|error| NoEntry {
+    match parse(text) {
+        Ok(entry) => accept(text, &entry, found),
+        Err(error) => match repair_surrogates(text) {
+            Some(repaired) => accept(&repaired, &parse(&repaired).map_err(not_json)?, found),
+            None => Err(not_json(error)),
+        },
+    }
+}
+
+fn not_json(error: serde_json::Error) -> NoEntry {
+    NoEntry {
         code: RejectCode::NotJson,
         // The position only: an error's own text can quote the record.
         detail: format!("not JSON at line {}, column {}", error.line(), error.column()),
-    })?;
-    if look_into(text, &entry, 0, found) {
+    }
+}
+
+fn accept(text: &str, entry: &Entry<'_>, found: &mut dyn FnMut(&str, &Entry<'_>)) -> Result<(), NoEntry> {
+    if look_into(text, entry, 0, found) {
         return Ok(());
     }
     Err(NoEntry {
         code: RejectCode::NotARecord,
         detail: "JSON without a request or session object, also not inside message or log".into(),
     })
+}
+
+/// Forwarders escape bytes that were no UTF-8 as lone surrogates (`\\udcff`), which JSON allows and text does not. They
+/// become the replacement character. None when there is none.
+fn repair_surrogates(text: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let escape = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(escape, 16).ok()
+    };
+    let mut repaired = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(step) = text.get(at..).and_then(|rest| memchr::memchr(b'\\', rest.as_bytes())) {
+        at += step;
+        match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                repaired.push_str(&text[copied..at]);
+                repaired.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            // Past the escaped character, which may be a backslash; it is ASCII in valid JSON.
+            _ => at += 2,
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    repaired.push_str(&text[copied..]);
+    Some(repaired)
 }
 
 fn parse(text: &str) -> serde_json::Result<Entry<'_>> {
@@ -98,6 +141,15 @@ mod tests {
         let object = format!(r#"{{"message":{entry},"n":null}}"#);
         for text in [entry, &quoted, &wrapped, &twice, &odd, &object] {
             assert_eq!(unwrap_method(text), Ok(Some("GET".into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_do_not_lose_the_entry() {
+        let text = r#"{"request":{"method":"A\udcff\ud83d\ude00\\udcff\uD83D"}}"#;
+        assert_eq!(unwrap_method(text), Ok(Some("A\u{fffd}\u{1f600}\\udcff\u{fffd}".into())));
+        for text in ["\\", "\\u", r"\udcff", "\\é", r#"{"a":"\ud800"#] {
+            assert_eq!(unwrap_method(text), Err(RejectCode::NotJson), "{text}");
         }
     }
 
