@@ -11,12 +11,12 @@ GO
 DECLARE @from datetime2(6) = '2026-10-01T00:00:00', @to datetime2(6) = '2026-11-01T00:00:00';
 DECLARE @from_date nvarchar(1024) = CONVERT(nvarchar(10), @from, 23), @to_date nvarchar(1024) = CONVERT(nvarchar(10), @to, 23);
 -- EQ-01 summary
-SELECT COALESCE(SUM(CASE WHEN decision = 'denied' THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN decision = 'denied' THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no events in the window' ELSE 'denied events of all events' END AS reason,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND reason_basis IS NULL THEN 1 ELSE 0 END), 0) AS denied_without_basis,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND http_status < 300 THEN 1 ELSE 0 END), 0) AS denied_with_success_status
+       COUNT_BIG(CASE WHEN decision = 'denied' AND reason_basis IS NULL THEN 1 END) AS denied_without_basis,
+       COUNT_BIG(CASE WHEN decision = 'denied' AND http_status < 300 THEN 1 END) AS denied_with_success_status
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to;
@@ -39,12 +39,12 @@ GO
 DECLARE @from datetime2(6) = '2026-10-01T00:00:00', @to datetime2(6) = '2026-11-01T00:00:00';
 DECLARE @from_date nvarchar(1024) = CONVERT(nvarchar(10), @from, 23), @to_date nvarchar(1024) = CONVERT(nvarchar(10), @to, 23);
 -- EQ-02 summary
-SELECT COALESCE(SUM(CASE WHEN decision = 'denied' THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN decision = 'denied' THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no events in the window' ELSE 'denied events of all events' END AS reason,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND reason_code IN ('AUTHZ_OTHER', 'AUTH_FAILED', 'UPSTREAM_DENIED')
-                         THEN 1 ELSE 0 END), 0) AS unspecific_denials
+       COUNT_BIG(CASE WHEN decision = 'denied' AND reason_code IN ('AUTHZ_OTHER', 'AUTH_FAILED', 'UPSTREAM_DENIED')
+                         THEN 1 END) AS unspecific_denials
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to;
@@ -52,7 +52,7 @@ WHERE [date] >= @from_date AND [date] <= @to_date
 SELECT [date], source, reason_code, denied_by, route, principal_id,
        COUNT_BIG(*) AS denials,
        COUNT_BIG(DISTINCT client_ip) AS client_ips,
-       SUM(CASE WHEN reason_basis = 'status' THEN 1 ELSE 0 END) AS inferred
+       COUNT_BIG(CASE WHEN reason_basis = 'status' THEN 1 END) AS inferred
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to
@@ -68,9 +68,9 @@ GO
 DECLARE @from datetime2(6) = '2026-10-01T00:00:00', @to datetime2(6) = '2026-11-01T00:00:00';
 DECLARE @from_date nvarchar(1024) = CONVERT(nvarchar(10), @from, 23), @to_date nvarchar(1024) = CONVERT(nvarchar(10), @to, 23);
 -- EQ-03 summary
-SELECT COALESCE(SUM(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
-                         THEN 1 ELSE 0 END), 0) AS value,
-       COALESCE(SUM(CASE WHEN http_status < 400 THEN 1 ELSE 0 END), 0) AS denominator,
+SELECT COUNT_BIG(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
+                         THEN 1 END) AS value,
+       COUNT_BIG(CASE WHEN http_status < 400 THEN 1 END) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 OR COUNT_BIG(directory_version) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no Kong requests on a route in the window'
             WHEN COUNT_BIG(directory_version) = 0 THEN 'no directory was loaded: protected routes are not known'
@@ -92,14 +92,14 @@ ORDER BY event_time, event_id;
 -- EQ-03 by_route
 SELECT route, service,
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN http_status < 400 THEN 1 ELSE 0 END) AS successes,
-       SUM(CASE WHEN http_status < 400 AND http_method <> 'OPTIONS' AND credential_id IS NULL
+       COUNT_BIG(CASE WHEN http_status < 400 THEN 1 END) AS successes,
+       COUNT_BIG(CASE WHEN http_status < 400 AND http_method <> 'OPTIONS' AND credential_id IS NULL
                  AND (principal_id IS NULL OR principal_type IN ('anonymous', 'unknown'))
-                THEN 1 ELSE 0 END) AS successes_without_principal,
-       SUM(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged,
-       SUM(CASE WHEN reason_code IN ('AUTH_MISSING', 'AUTH_TOKEN_EXPIRED', 'AUTH_TOKEN_INVALID', 'AUTH_STATIC_INVALID',
-                                     'AUTH_FAILED') THEN 1 ELSE 0 END) AS refused_unauthenticated
+                THEN 1 END) AS successes_without_principal,
+       COUNT_BIG(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged,
+       COUNT_BIG(CASE WHEN reason_code IN ('AUTH_MISSING', 'AUTH_TOKEN_EXPIRED', 'AUTH_TOKEN_INVALID', 'AUTH_STATIC_INVALID',
+                                     'AUTH_FAILED') THEN 1 END) AS refused_unauthenticated
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to
@@ -115,13 +115,13 @@ GO
 DECLARE @from datetime2(6) = '2026-10-01T00:00:00', @to datetime2(6) = '2026-11-01T00:00:00';
 DECLARE @from_date nvarchar(1024) = CONVERT(nvarchar(10), @from, 23), @to_date nvarchar(1024) = CONVERT(nvarchar(10), @to, 23);
 -- EQ-04 summary
-SELECT COALESCE(SUM(CASE WHEN correlation_id IS NULL THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN correlation_id IS NULL THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no Kong requests on a route in the window'
             ELSE 'requests on routes without a correlation id' END AS reason,
-       COALESCE(SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
-                         THEN 1 ELSE 0 END), 0) AS flagged_as_reused
+       COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
+                         THEN 1 END) AS flagged_as_reused
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to
@@ -129,12 +129,12 @@ WHERE [date] >= @from_date AND [date] <= @to_date
 -- EQ-04 by_day
 SELECT [date],
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN correlation_id IS NULL THEN 1 ELSE 0 END) AS missing,
-       SUM(CASE WHEN correlation_origin = 'client' THEN 1 ELSE 0 END) AS from_client,
-       SUM(CASE WHEN correlation_origin = 'gateway' THEN 1 ELSE 0 END) AS from_gateway,
-       SUM(CASE WHEN CHARINDEX(',NO_CORRELATION_ID,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged_as_missing,
-       SUM(CASE WHEN join_state = 'matched' THEN 1 ELSE 0 END) AS matched,
+       COUNT_BIG(CASE WHEN correlation_id IS NULL THEN 1 END) AS missing,
+       COUNT_BIG(CASE WHEN correlation_origin = 'client' THEN 1 END) AS from_client,
+       COUNT_BIG(CASE WHEN correlation_origin = 'gateway' THEN 1 END) AS from_gateway,
+       COUNT_BIG(CASE WHEN CHARINDEX(',NO_CORRELATION_ID,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged_as_missing,
+       COUNT_BIG(CASE WHEN join_state = 'matched' THEN 1 END) AS matched,
        CAST(100.0 * COUNT_BIG(correlation_id) / COUNT_BIG(*) AS decimal(7, 3)) AS coverage_percent
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
@@ -146,8 +146,8 @@ ORDER BY [date];
 SELECT correlation_id,
        COUNT_BIG(DISTINCT principal_id) AS principals,
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged,
+       COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged,
        MIN(event_time) AS first_seen,
        MAX(event_time) AS last_seen
 FROM audit.events
@@ -156,7 +156,7 @@ WHERE [date] >= @from_date AND [date] <= @to_date
       AND source = 'kong' AND correlation_id IS NOT NULL
 GROUP BY correlation_id
 HAVING COUNT_BIG(DISTINCT principal_id) > 1
-    OR SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0 THEN 1 ELSE 0 END) > 0
+    OR COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0 THEN 1 END) > 0
 ORDER BY requests DESC, correlation_id;
 GO
 /* EQ-05 Identity continuity between Kong and Synapse (CC6.1, CC6.3)
@@ -167,15 +167,15 @@ GO
 DECLARE @from datetime2(6) = '2026-10-01T00:00:00', @to datetime2(6) = '2026-11-01T00:00:00';
 DECLARE @from_date nvarchar(1024) = CONVERT(nvarchar(10), @from, 23), @to_date nvarchar(1024) = CONVERT(nvarchar(10), @to, 23);
 -- EQ-05 summary
-SELECT COALESCE(SUM(CASE WHEN identity_match = 'different' THEN 1 ELSE 0 END), 0) AS value,
-       COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) AS denominator,
-       CASE WHEN COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) = 0
+SELECT COUNT_BIG(CASE WHEN identity_match = 'different' THEN 1 END) AS value,
+       COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) AS denominator,
+       CASE WHEN COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) = 0
             THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no matched Kong requests in the window'
-            WHEN COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) = 0
+            WHEN COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) = 0
             THEN 'no matched request names a principal on both sides'
             ELSE 'different principals of all matched Kong requests that can be compared' END AS reason,
-       COALESCE(SUM(CASE WHEN identity_match = 'unknown' THEN 1 ELSE 0 END), 0) AS unknown
+       COUNT_BIG(CASE WHEN identity_match = 'unknown' THEN 1 END) AS unknown
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to
@@ -183,9 +183,9 @@ WHERE [date] >= @from_date AND [date] <= @to_date
 -- EQ-05 by_day
 SELECT [date], join_method, join_confidence,
        COUNT_BIG(*) AS matched,
-       SUM(CASE WHEN identity_match = 'equal' THEN 1 ELSE 0 END) AS equal,
-       SUM(CASE WHEN identity_match = 'different' THEN 1 ELSE 0 END) AS different,
-       SUM(CASE WHEN identity_match = 'unknown' THEN 1 ELSE 0 END) AS unknown
+       COUNT_BIG(CASE WHEN identity_match = 'equal' THEN 1 END) AS equal,
+       COUNT_BIG(CASE WHEN identity_match = 'different' THEN 1 END) AS different,
+       COUNT_BIG(CASE WHEN identity_match = 'unknown' THEN 1 END) AS unknown
 FROM audit.events
 WHERE [date] >= @from_date AND [date] <= @to_date
       AND event_time >= @from AND event_time < @to

@@ -27,7 +27,7 @@ pub struct EvidenceQuery {
     pub exception: &'static str,
     /// What the answer does not prove.
     pub cannot_show: &'static str,
-    /// The result sets; the first is always `summary`.
+    /// The result sets; the first is always `summary`. Counts are bigint: a month of a busy gateway is more than an int holds.
     pub results: &'static [ResultSet],
 }
 

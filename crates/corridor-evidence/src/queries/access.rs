@@ -18,12 +18,12 @@ pub(super) const EQ_01: EvidenceQuery = EvidenceQuery {
         ResultSet {
             name: "summary",
             template: "
-SELECT COALESCE(SUM(CASE WHEN decision = 'denied' THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN decision = 'denied' THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no events in the window' ELSE 'denied events of all events' END AS reason,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND reason_basis IS NULL THEN 1 ELSE 0 END), 0) AS denied_without_basis,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND http_status < 300 THEN 1 ELSE 0 END), 0) AS denied_with_success_status
+       COUNT_BIG(CASE WHEN decision = 'denied' AND reason_basis IS NULL THEN 1 END) AS denied_without_basis,
+       COUNT_BIG(CASE WHEN decision = 'denied' AND http_status < 300 THEN 1 END) AS denied_with_success_status
 FROM audit.events
 WHERE {window}",
         },
@@ -56,12 +56,12 @@ pub(super) const EQ_02: EvidenceQuery = EvidenceQuery {
         ResultSet {
             name: "summary",
             template: "
-SELECT COALESCE(SUM(CASE WHEN decision = 'denied' THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN decision = 'denied' THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no events in the window' ELSE 'denied events of all events' END AS reason,
-       COALESCE(SUM(CASE WHEN decision = 'denied' AND reason_code IN ('AUTHZ_OTHER', 'AUTH_FAILED', 'UPSTREAM_DENIED')
-                         THEN 1 ELSE 0 END), 0) AS unspecific_denials
+       COUNT_BIG(CASE WHEN decision = 'denied' AND reason_code IN ('AUTHZ_OTHER', 'AUTH_FAILED', 'UPSTREAM_DENIED')
+                         THEN 1 END) AS unspecific_denials
 FROM audit.events
 WHERE {window}",
         },
@@ -71,7 +71,7 @@ WHERE {window}",
 SELECT [date], source, reason_code, denied_by, route, principal_id,
        COUNT_BIG(*) AS denials,
        COUNT_BIG(DISTINCT client_ip) AS client_ips,
-       SUM(CASE WHEN reason_basis = 'status' THEN 1 ELSE 0 END) AS inferred
+       COUNT_BIG(CASE WHEN reason_basis = 'status' THEN 1 END) AS inferred
 FROM audit.events
 WHERE {window}
       AND decision = 'denied'
@@ -95,9 +95,9 @@ pub(super) const EQ_03: EvidenceQuery = EvidenceQuery {
         ResultSet {
             name: "summary",
             template: "
-SELECT COALESCE(SUM(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
-                         THEN 1 ELSE 0 END), 0) AS value,
-       COALESCE(SUM(CASE WHEN http_status < 400 THEN 1 ELSE 0 END), 0) AS denominator,
+SELECT COUNT_BIG(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
+                         THEN 1 END) AS value,
+       COUNT_BIG(CASE WHEN http_status < 400 THEN 1 END) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 OR COUNT_BIG(directory_version) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no Kong requests on a route in the window'
             WHEN COUNT_BIG(directory_version) = 0 THEN 'no directory was loaded: protected routes are not known'
@@ -123,14 +123,14 @@ ORDER BY event_time, event_id",
             template: "
 SELECT route, service,
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN http_status < 400 THEN 1 ELSE 0 END) AS successes,
-       SUM(CASE WHEN http_status < 400 AND http_method <> 'OPTIONS' AND credential_id IS NULL
+       COUNT_BIG(CASE WHEN http_status < 400 THEN 1 END) AS successes,
+       COUNT_BIG(CASE WHEN http_status < 400 AND http_method <> 'OPTIONS' AND credential_id IS NULL
                  AND (principal_id IS NULL OR principal_type IN ('anonymous', 'unknown'))
-                THEN 1 ELSE 0 END) AS successes_without_principal,
-       SUM(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged,
-       SUM(CASE WHEN reason_code IN ('AUTH_MISSING', 'AUTH_TOKEN_EXPIRED', 'AUTH_TOKEN_INVALID', 'AUTH_STATIC_INVALID',
-                                     'AUTH_FAILED') THEN 1 ELSE 0 END) AS refused_unauthenticated
+                THEN 1 END) AS successes_without_principal,
+       COUNT_BIG(CASE WHEN CHARINDEX(',UNAUTHENTICATED_SUCCESS,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged,
+       COUNT_BIG(CASE WHEN reason_code IN ('AUTH_MISSING', 'AUTH_TOKEN_EXPIRED', 'AUTH_TOKEN_INVALID', 'AUTH_STATIC_INVALID',
+                                     'AUTH_FAILED') THEN 1 END) AS refused_unauthenticated
 FROM audit.events
 WHERE {window}
       AND source = 'kong' AND route IS NOT NULL

@@ -17,13 +17,13 @@ pub(super) const EQ_04: EvidenceQuery = EvidenceQuery {
         ResultSet {
             name: "summary",
             template: "
-SELECT COALESCE(SUM(CASE WHEN correlation_id IS NULL THEN 1 ELSE 0 END), 0) AS value,
+SELECT COUNT_BIG(CASE WHEN correlation_id IS NULL THEN 1 END) AS value,
        COUNT_BIG(*) AS denominator,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no Kong requests on a route in the window'
             ELSE 'requests on routes without a correlation id' END AS reason,
-       COALESCE(SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
-                         THEN 1 ELSE 0 END), 0) AS flagged_as_reused
+       COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
+                         THEN 1 END) AS flagged_as_reused
 FROM audit.events
 WHERE {window}
       AND source = 'kong' AND category = 'http' AND route IS NOT NULL",
@@ -33,12 +33,12 @@ WHERE {window}
             template: "
 SELECT [date],
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN correlation_id IS NULL THEN 1 ELSE 0 END) AS missing,
-       SUM(CASE WHEN correlation_origin = 'client' THEN 1 ELSE 0 END) AS from_client,
-       SUM(CASE WHEN correlation_origin = 'gateway' THEN 1 ELSE 0 END) AS from_gateway,
-       SUM(CASE WHEN CHARINDEX(',NO_CORRELATION_ID,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged_as_missing,
-       SUM(CASE WHEN join_state = 'matched' THEN 1 ELSE 0 END) AS matched,
+       COUNT_BIG(CASE WHEN correlation_id IS NULL THEN 1 END) AS missing,
+       COUNT_BIG(CASE WHEN correlation_origin = 'client' THEN 1 END) AS from_client,
+       COUNT_BIG(CASE WHEN correlation_origin = 'gateway' THEN 1 END) AS from_gateway,
+       COUNT_BIG(CASE WHEN CHARINDEX(',NO_CORRELATION_ID,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged_as_missing,
+       COUNT_BIG(CASE WHEN join_state = 'matched' THEN 1 END) AS matched,
        CAST(100.0 * COUNT_BIG(correlation_id) / COUNT_BIG(*) AS decimal(7, 3)) AS coverage_percent
 FROM audit.events
 WHERE {window}
@@ -52,8 +52,8 @@ ORDER BY [date]",
 SELECT correlation_id,
        COUNT_BIG(DISTINCT principal_id) AS principals,
        COUNT_BIG(*) AS requests,
-       SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
-                THEN 1 ELSE 0 END) AS flagged,
+       COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0
+                THEN 1 END) AS flagged,
        MIN(event_time) AS first_seen,
        MAX(event_time) AS last_seen
 FROM audit.events
@@ -61,7 +61,7 @@ WHERE {window}
       AND source = 'kong' AND correlation_id IS NOT NULL
 GROUP BY correlation_id
 HAVING COUNT_BIG(DISTINCT principal_id) > 1
-    OR SUM(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0 THEN 1 ELSE 0 END) > 0
+    OR COUNT_BIG(CASE WHEN CHARINDEX(',CORRELATION_REUSED,', CONCAT(',', findings, ',')) > 0 THEN 1 END) > 0
 ORDER BY requests DESC, correlation_id",
         },
     ],
@@ -80,15 +80,15 @@ pub(super) const EQ_05: EvidenceQuery = EvidenceQuery {
         ResultSet {
             name: "summary",
             template: "
-SELECT COALESCE(SUM(CASE WHEN identity_match = 'different' THEN 1 ELSE 0 END), 0) AS value,
-       COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) AS denominator,
-       CASE WHEN COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) = 0
+SELECT COUNT_BIG(CASE WHEN identity_match = 'different' THEN 1 END) AS value,
+       COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) AS denominator,
+       CASE WHEN COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) = 0
             THEN 'no' ELSE 'yes' END AS measurable,
        CASE WHEN COUNT_BIG(*) = 0 THEN 'no matched Kong requests in the window'
-            WHEN COALESCE(SUM(CASE WHEN identity_match IN ('equal', 'different') THEN 1 ELSE 0 END), 0) = 0
+            WHEN COUNT_BIG(CASE WHEN identity_match IN ('equal', 'different') THEN 1 END) = 0
             THEN 'no matched request names a principal on both sides'
             ELSE 'different principals of all matched Kong requests that can be compared' END AS reason,
-       COALESCE(SUM(CASE WHEN identity_match = 'unknown' THEN 1 ELSE 0 END), 0) AS unknown
+       COUNT_BIG(CASE WHEN identity_match = 'unknown' THEN 1 END) AS unknown
 FROM audit.events
 WHERE {window}
       AND source = 'kong' AND join_state = 'matched'",
@@ -98,9 +98,9 @@ WHERE {window}
             template: "
 SELECT [date], join_method, join_confidence,
        COUNT_BIG(*) AS matched,
-       SUM(CASE WHEN identity_match = 'equal' THEN 1 ELSE 0 END) AS equal,
-       SUM(CASE WHEN identity_match = 'different' THEN 1 ELSE 0 END) AS different,
-       SUM(CASE WHEN identity_match = 'unknown' THEN 1 ELSE 0 END) AS unknown
+       COUNT_BIG(CASE WHEN identity_match = 'equal' THEN 1 END) AS equal,
+       COUNT_BIG(CASE WHEN identity_match = 'different' THEN 1 END) AS different,
+       COUNT_BIG(CASE WHEN identity_match = 'unknown' THEN 1 END) AS unknown
 FROM audit.events
 WHERE {window}
       AND source = 'kong' AND join_state = 'matched'
