@@ -57,10 +57,13 @@ const REMEMBERED_BYTES_MAX: usize = 96;
 /// What is decided for a member of one name under one rule.
 type Decision = (Rule, Option<PairRole>);
 
+/// Decisions by name, for each parent and side.
+type Decided = HashMap<(Rule, bool), HashMap<Box<str>, Decision>>;
+
 thread_local! {
-    /// Decisions by name, for each parent and side. The same few names come with every record, and a decision
+    /// The same few names come with every record, and a decision
     /// compares a name with some hundred words.
-    static DECIDED: RefCell<HashMap<(Rule, bool), HashMap<Box<str>, Decision>>> = RefCell::default();
+    static DECIDED: RefCell<Decided> = RefCell::default();
 }
 
 /// The rule of the member `name` under `parent`, and its part in a pair.
