@@ -82,7 +82,7 @@ fn refine_parsed<'e>(
     let keys = facts::Keys::of(entry, correlation.0.as_deref(), &target, caller.identity.keys);
 
     let event_id = event_id_of(entry, text, event_time);
-    let found = event::Findings {
+    let found = event::Found {
         event_id,
         event_time,
         correlation,

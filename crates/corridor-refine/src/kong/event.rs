@@ -19,7 +19,7 @@ use std::borrow::Cow;
 
 /// What the stages found.
 #[derive(Debug)]
-pub(super) struct Findings<'s, 'e> {
+pub(super) struct Found<'s, 'e> {
     /// Identity of the event.
     pub(super) event_id: EventId,
     /// `started_at`.
@@ -48,7 +48,7 @@ pub(super) fn target_of<'e>(entry: &'e Entry<'_>) -> UrlParts<'e> {
 }
 
 /// Fills the columns.
-pub(super) fn event_of<'e>(entry: &'e Entry<'_>, record: &Record<'_>, found: Findings<'_, 'e>) -> Event<'e> {
+pub(super) fn event_of<'e>(entry: &'e Entry<'_>, record: &Record<'_>, found: Found<'_, 'e>) -> Event<'e> {
     let category = if entry.is_stream() { "stream" } else { "http" };
     let mut event = Event::new(Source::Kong, Cow::Borrowed(category), found.event_id, found.event_time);
     event.record_sha256 = RecordDigest::of(record.original);
