@@ -37,7 +37,7 @@ use crate::identify::{self, Identity};
 use crate::redact;
 use crate::refiner::{Context, Explanation, Outcome, Record, Refined, reject};
 use answer::{Answer, read_answer, status_of_word};
-use corridor_model::{Event, EventId, Finding, Micros, RecordDigest, RejectCode};
+use corridor_model::{Event, EventId, Finding, Micros, RecordDigest, RejectCode, Source};
 use decode::Raw;
 use fields::Field;
 use kind::{Kind, Resource};
@@ -57,8 +57,7 @@ pub fn refine_record(record: Record<'_>, context: &Context, sink: &mut dyn FnMut
 fn refine<'a>(record: Record<'a>, context: &Context) -> Result<Refined<'a>, (RejectCode, Cow<'static, str>)> {
     let parsed = parse(record.text)?;
     let event_id = event_id(&parsed, record.text);
-    let source = parsed.kind.source(&Resource::parse(&parsed.resource_id));
-    let mut event = Event::new(source, parsed.category.clone(), event_id, parsed.event_time);
+    let mut event = Event::new(parsed.source, parsed.category.clone(), event_id, parsed.event_time);
     event.record_sha256 = RecordDigest::of(record.original);
     event.record_index = record.index;
     let (verdict, rule) = verdict::decide(&parsed.signals());
@@ -97,6 +96,7 @@ fn find(event: &mut Event<'_>, parsed: &Parsed<'_>, identity: &Identity<'_>, con
 struct Parsed<'a> {
     raw: Raw<'a>,
     kind: Kind,
+    source: Source,
     category: Cow<'a, str>,
     /// Lower case; empty when the record has none.
     resource_id: Cow<'a, str>,
@@ -136,6 +136,7 @@ fn parse(text: &str) -> Result<Parsed<'_>, (RejectCode, Cow<'static, str>)> {
     let resource_id = raw.text(Field::ResourceId).map_or(Cow::Borrowed(""), lower);
     let resource = Resource::parse(&resource_id);
     let kind = Kind::of(&resource, &category);
+    let source = kind.source(&resource);
     let workspace =
         resource.workspace.map(|name| Cow::Owned(name.to_owned())).or_else(|| server_name(&raw, kind));
     let error_text = columns::error_text(&raw, kind);
@@ -153,6 +154,7 @@ fn parse(text: &str) -> Result<Parsed<'_>, (RejectCode, Cow<'static, str>)> {
     Ok(Parsed {
         raw,
         kind,
+        source,
         category,
         resource_id,
         workspace,
@@ -281,7 +283,7 @@ fn natural_key(parsed: &Parsed<'_>) -> Option<EventId> {
     let raw = &parsed.raw;
     let id = |field| raw.get(field).map(|text| corridor_model::id::trim_id(text).to_ascii_lowercase());
     let word = |field| raw.get(field).unwrap_or("");
-    let time = raw.get(Field::Time).and_then(parse_time).unwrap_or(parsed.event_time).to_string();
+    let time = raw.get(Field::Time).and_then(parse_time).unwrap_or(parsed.event_time).0.to_string();
     let domain = format!("azure/{}", parsed.category.to_ascii_lowercase());
     match parsed.kind {
         Kind::Activity => {
@@ -297,7 +299,7 @@ fn natural_key(parsed: &Parsed<'_>) -> Option<EventId> {
                 return Some(EventId::from_natural_key(&domain, &["event_id", &event]));
             }
             let group = id(Field::SequenceGroupId)?;
-            let event_time = parsed.event_time.to_string();
+            let event_time = parsed.event_time.0.to_string();
             let (number, session) = (word(Field::SequenceNumber), word(Field::SessionId));
             let action = word(Field::ActionId);
             let parts = ["sequence", &group, number, &event_time, session, action, &parsed.resource_id];

@@ -243,7 +243,7 @@ fn without_quotes(text: &str, redactions: &mut u32) -> String {
     out
 }
 
-fn fill_statement<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, _context: &Context) {
+fn fill_statement<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, context: &Context) {
     let raw = &parsed.raw;
     let stated = [Field::StatementType, Field::Command].into_iter().find_map(|field| {
         let is_type = field == Field::StatementType || parsed.kind == Kind::BuiltinSql;
@@ -254,7 +254,11 @@ fn fill_statement<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, _context: &Con
         return;
     };
     let normal = redact::normalise_sql(statement);
-    event.statement_hash = Some(Cow::Owned(EventId::from_canonical_json(normal.as_bytes()).to_string()));
+    let hash = match &context.pseudonyms {
+        Some(pseudonyms) => pseudonyms.hash("statement", &normal),
+        None => EventId::from_canonical_json(normal.as_bytes()).to_string(),
+    };
+    event.statement_hash = Some(Cow::Owned(hash));
     event.statement_verb =
         redact::sql_verb(statement).map(Cow::Borrowed).or_else(|| stated.map(verb_of_type));
     event.redactions = event.redactions.saturating_add(1);

@@ -75,9 +75,17 @@ fn is_blank(json: &str) -> bool {
     matches!(json, "" | "null" | r#""""# | r#""null""# | "{}" | "[]" | r#""{}""# | r#""[]""#)
 }
 
+/// A name as a JSON string. Short plain words are no secrets; other names are masked like values.
 fn safe_name(name: &str) -> String {
+    if name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return format!("\"{name}\"");
+    }
+    quote(&masked_name(name))
+}
+
+fn masked_name(name: &str) -> String {
     let short: String = name.chars().take(64).collect();
-    quote(&redact::mask_text(&short, &mut 0))
+    redact::mask_text(&short, &mut 0).into_owned()
 }
 
 fn quote(text: &str) -> String {
@@ -136,8 +144,7 @@ fn clean_value(
         Value::Object(members) => {
             let members = members.into_iter().filter_map(|(name, value)| {
                 let value = clean_value(&name, value, personal, redactions, level + 1)?;
-                let short: String = name.chars().take(64).collect();
-                Some((redact::mask_text(&short, &mut 0).into_owned(), value))
+                Some((masked_name(&name), value))
             });
             Some(Value::Object(members.collect()))
         }
@@ -153,6 +160,9 @@ fn clean_text(text: &str, personal: Personal, redactions: &mut u32) -> Option<St
     }
     let text = without_queries(text, redactions);
     let text = redact::mask_text(&text, redactions);
+    if text.len() <= TEXT_CHARS_MAX {
+        return Some(text.into_owned());
+    }
     Some(text.chars().take(TEXT_CHARS_MAX).collect())
 }
 

@@ -5,6 +5,10 @@
 //! - Invariants: names are compared without case; a category that nobody knows is [`Kind::Other`], never an error.
 
 use corridor_model::Source;
+use memchr::memmem;
+
+/// How the resource of a workspace begins.
+const WORKSPACES: &str = "microsoft.synapse/workspaces/";
 
 /// Sort of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +55,14 @@ pub(super) struct Resource<'r> {
 impl<'r> Resource<'r> {
     /// From a resource id in lower case.
     pub(super) fn parse(id: &'r str) -> Self {
-        let innermost = id.rsplit_once("/providers/").map_or("", |(_, tail)| tail);
-        let workspace = id
-            .split_once("/providers/microsoft.synapse/workspaces/")
-            .and_then(|(_, tail)| tail.split('/').next())
-            .filter(|name| !name.is_empty());
+        // Record by record the same few ids come by: SIMD search keeps this out of the profile.
+        let after = |text: &'r str, needle: &str| {
+            memmem::rfind(text.as_bytes(), needle.as_bytes()).map(|at| &text[at + needle.len()..])
+        };
+        let innermost = after(id, "/providers/").unwrap_or("");
+        let synapse =
+            innermost.strip_prefix(WORKSPACES).or_else(|| after(id, "/microsoft.synapse/workspaces/"));
+        let workspace = synapse.and_then(|tail| tail.split('/').next()).filter(|name| !name.is_empty());
         Self { innermost, workspace }
     }
 
