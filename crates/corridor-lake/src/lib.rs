@@ -10,11 +10,15 @@ pub mod columns;
 
 pub mod schema;
 
+pub mod cell;
+
 mod text_column;
 
 pub mod event_batch;
 
 pub mod side_batch;
+
+pub mod spill;
 
 pub mod gather;
 

@@ -28,4 +28,4 @@ pub mod join;
 
 mod refiner;
 
-pub use refiner::{Context, Explanation, Outcome, Record, Refined, Settings, refine};
+pub use refiner::{Context, Explanation, Outcome, Record, Refined, Settings, refine, reject};

@@ -126,7 +126,7 @@ fn refine_record(
 const PREVIEW_BYTES_MAX: usize = 2_048;
 
 /// A rejection with a redacted head of the bytes.
-pub(crate) fn reject(code: RejectCode, detail: impl AsRef<str>, bytes: &[u8]) -> Rejection {
+pub fn reject(code: RejectCode, detail: impl AsRef<str>, bytes: &[u8]) -> Rejection {
     let head = &bytes[..bytes.len().min(PREVIEW_BYTES_MAX)];
     Rejection {
         code,

@@ -1,0 +1,394 @@
+//! Spill: events wait on the local disk, by event hour, until their hour is joined and written.
+//!
+//! - In: batches of event rows with their join facts, from any thread and in any order of time.
+//! - Out: hour by hour: the facts for the join, then the rows for the files.
+//! - Keeps: only counters; everything else is in files below one temporary folder, gone when it is dropped.
+//! - Invariants: row `r` of batch `b` of an hour is the row whose position says so. What is spilled is redacted.
+
+use arrow_array::RecordBatch;
+use arrow_buffer::Buffer;
+use arrow_ipc::CompressionType;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_schema::ArrowError;
+use corridor_model::{HourBucket, JoinFacts, Micros};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where a spilled row is, and which of several copies comes first: the order is that of the input, so that
+/// the choice does not depend on threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// Index of the input file.
+    pub file_index: u32,
+    /// Offset of the frame in the file.
+    pub byte_offset: u64,
+    /// Index of the record in the frame.
+    pub record_index: u32,
+    /// Event time; its hour names the spill.
+    pub time: Micros,
+    /// Batch in the hour's spill; [`Position::NO_ROW`] for an event outside the asked range.
+    pub batch: u32,
+    /// Row in the batch.
+    pub row: u32,
+}
+
+impl Position {
+    /// `batch` of an event that only serves as a partner and has no row of its own.
+    pub const NO_ROW: u32 = u32::MAX;
+}
+
+/// An event as the join sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpilledFacts {
+    /// Where its row is.
+    pub position: Position,
+    /// What the join needs.
+    pub facts: JoinFacts,
+}
+
+/// What went wrong with the spill folder.
+#[derive(Debug, thiserror::Error)]
+pub enum SpillError {
+    /// The disk refused.
+    #[error("{action} spill file {path}: {source}; free space there or name another folder with --spill")]
+    Io {
+        /// What we tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The batch could not be encoded or decoded.
+    #[error("{action} spilled rows of {path}: {source}")]
+    Arrow {
+        /// What we tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What Arrow said.
+        source: ArrowError,
+    },
+    /// Facts could not be decoded.
+    #[error("decode spilled facts of {path}: {source}")]
+    Facts {
+        /// On what.
+        path: PathBuf,
+        /// What the decoder said.
+        source: postcard::Error,
+    },
+}
+
+/// Kinds of spill files of one hour.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Events,
+    Records,
+    Rejects,
+    Facts,
+    Candidates,
+}
+
+impl Kind {
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Records => "records",
+            Self::Rejects => "rejects",
+            Self::Facts => "facts",
+            Self::Candidates => "candidates",
+        }
+    }
+}
+
+/// Counters of one hour.
+#[derive(Debug, Default)]
+struct Hour {
+    batch_count: u32,
+    event_count: u64,
+    row_count: u64,
+    reject_count: u64,
+}
+
+/// What the spill holds of one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourSummary {
+    /// The hour of event time.
+    pub hour: HourBucket,
+    /// Events that the join must see.
+    pub events: u64,
+    /// Those of them that have rows.
+    pub rows: u64,
+    /// Rejects.
+    pub rejects: u64,
+}
+
+/// The spill folder.
+#[derive(Debug)]
+pub struct Spill {
+    folder: tempfile::TempDir,
+    options: IpcWriteOptions,
+    hours: Mutex<BTreeMap<HourBucket, Arc<Mutex<Hour>>>>,
+}
+
+impl Spill {
+    /// A new folder below `parent`. With `compression` rows are LZ4 frames: about a third of the disk, for some CPU.
+    pub fn create(parent: &Path, compression: Option<CompressionType>) -> Result<Self, SpillError> {
+        let to_error = |source| SpillError::Io { action: "create", path: parent.to_owned(), source };
+        std::fs::create_dir_all(parent).map_err(to_error)?;
+        let folder = tempfile::Builder::new().prefix("corridor-spill-").tempdir_in(parent).map_err(to_error)?;
+        let options = IpcWriteOptions::default()
+            .try_with_compression(compression)
+            .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;
+        Ok(Self { folder, options, hours: Mutex::default() })
+    }
+
+    fn hour(&self, hour: HourBucket) -> Arc<Mutex<Hour>> {
+        let mut hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hours.entry(hour).or_default())
+    }
+
+    fn path(&self, hour: HourBucket, kind: Kind) -> PathBuf {
+        self.folder.path().join(format!("{}.{}", hour.0, kind.suffix()))
+    }
+
+    /// Adds one batch of rows to an hour; `facts[i]` belongs to row `i` and gets its position completed.
+    /// `records`, when kept, has the same rows.
+    pub fn write(
+        &self,
+        hour: HourBucket,
+        events: &RecordBatch,
+        records: Option<&RecordBatch>,
+        facts: &mut [SpilledFacts],
+    ) -> Result<(), SpillError> {
+        debug_assert_eq!(events.num_rows(), facts.len());
+        let state = self.hour(hour);
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (row, spilled) in facts.iter_mut().enumerate() {
+            spilled.position.batch = state.batch_count;
+            spilled.position.row = u32::try_from(row).unwrap_or(u32::MAX);
+        }
+        self.append_batch(hour, Kind::Events, events)?;
+        if let Some(records) = records {
+            self.append_batch(hour, Kind::Records, records)?;
+        }
+        self.append_facts(hour, Kind::Facts, facts)?;
+        state.batch_count += 1;
+        state.event_count += facts.len() as u64;
+        state.row_count += facts.len() as u64;
+        Ok(())
+    }
+
+    /// Adds events that have no row: those outside the asked range that may be partners.
+    pub fn write_context(&self, hour: HourBucket, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let state = self.hour(hour);
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.append_facts(hour, Kind::Facts, facts)?;
+        state.event_count += facts.len() as u64;
+        Ok(())
+    }
+
+    /// Announces events of later hours in the hour in which they begin.
+    pub fn write_candidates(&self, hour: HourBucket, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let state = self.hour(hour);
+        let _held = state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.append_facts(hour, Kind::Candidates, facts)
+    }
+
+    /// Adds rejects that stood among the events of an hour.
+    pub fn write_rejects(&self, hour: HourBucket, rejects: &RecordBatch) -> Result<(), SpillError> {
+        let state = self.hour(hour);
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.reject_count += rejects.num_rows() as u64;
+        self.append_batch(hour, Kind::Rejects, rejects)
+    }
+
+    fn append(&self, path: &Path) -> Result<File, SpillError> {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.map_err(|source| SpillError::Io { action: "open", path: path.to_owned(), source })
+    }
+
+    fn append_batch(&self, hour: HourBucket, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
+        let path = self.path(hour, kind);
+        let file = self.append(&path)?;
+        let to_error = |source| match source {
+            ArrowError::IoError(_, source) => SpillError::Io { action: "write", path: path.clone(), source },
+            source => SpillError::Arrow { action: "encode", path: path.clone(), source },
+        };
+        let mut writer = StreamWriter::try_new_with_options(file, &batch.schema(), self.options.clone()).map_err(to_error)?;
+        writer.write(batch).map_err(to_error)?;
+        writer.finish().map_err(to_error)
+    }
+
+    fn append_facts(&self, hour: HourBucket, kind: Kind, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let path = self.path(hour, kind);
+        let mut bytes = Vec::with_capacity(facts.len() * 256);
+        for spilled in facts {
+            let at = bytes.len();
+            bytes.extend_from_slice(&[0; 4]);
+            bytes = postcard::to_extend(spilled, bytes).map_err(|source| SpillError::Facts { path: path.clone(), source })?;
+            let length = u32::try_from(bytes.len() - at - 4).unwrap_or(u32::MAX);
+            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        }
+        let written = self.append(&path)?.write_all(&bytes);
+        written.map_err(|source| SpillError::Io { action: "write", path, source })
+    }
+
+    /// The hours that hold anything, ascending.
+    pub fn hours(&self) -> Vec<HourSummary> {
+        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
+        let summary = |(hour, state): (&HourBucket, &Arc<Mutex<Hour>>)| {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            HourSummary { hour: *hour, events: state.event_count, rows: state.row_count, rejects: state.reject_count }
+        };
+        hours.iter().map(summary).collect()
+    }
+
+    /// Calls `visit` with the announced candidates of an hour, in no order.
+    pub fn read_candidates(&self, hour: HourBucket, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        self.read_facts_file(&self.path(hour, Kind::Candidates), visit)
+    }
+
+    /// Calls `visit` with the events of an hour, in no order.
+    pub fn read_facts(&self, hour: HourBucket, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        self.read_facts_file(&self.path(hour, Kind::Facts), visit)
+    }
+
+    fn read_facts_file(&self, path: &Path, mut visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        let to_error = |source| SpillError::Io { action: "read", path: path.to_owned(), source };
+        let mut file = match File::open(path) {
+            Ok(file) => BufReader::with_capacity(1 << 18, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(to_error(error)),
+        };
+        let (mut length, mut bytes) = ([0; 4], Vec::new());
+        loop {
+            match file.read_exact(&mut length) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(to_error(error)),
+            }
+            bytes.resize(u32::from_le_bytes(length) as usize, 0);
+            file.read_exact(&mut bytes).map_err(to_error)?;
+            let spilled = postcard::from_bytes(&bytes);
+            visit(spilled.map_err(|source| SpillError::Facts { path: path.to_owned(), source })?);
+        }
+    }
+
+    /// The event rows of an hour, by batch number.
+    pub fn read_events(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(hour, Kind::Events))
+    }
+
+    /// The redacted records of an hour, by batch number; empty when they are not kept.
+    pub fn read_records(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(hour, Kind::Records))
+    }
+
+    /// The rejects of an hour.
+    pub fn read_rejects(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(hour, Kind::Rejects))
+    }
+
+    /// One read of the whole file; the batches then point into its bytes.
+    fn read_batches(&self, path: &Path) -> Result<Vec<RecordBatch>, SpillError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(SpillError::Io { action: "read", path: path.to_owned(), source }),
+        };
+        let mut buffer = Buffer::from_vec(bytes);
+        let mut batches = Vec::new();
+        while !buffer.is_empty() {
+            let mut decoder = StreamDecoder::new();
+            let batch = decoder.decode(&mut buffer);
+            let to_error = |source| SpillError::Arrow { action: "decode", path: path.to_owned(), source };
+            batches.extend(batch.map_err(to_error)?);
+            // The end-of-stream mark follows each batch.
+            if !buffer.is_empty() {
+                decoder.decode(&mut buffer).map_err(to_error)?;
+            }
+        }
+        Ok(batches)
+    }
+
+    /// Frees the disk that an hour takes.
+    pub fn remove(&self, hour: HourBucket) {
+        for kind in [Kind::Events, Kind::Records, Kind::Rejects, Kind::Facts, Kind::Candidates] {
+            // A file that stays only costs disk until the folder is dropped.
+            let _ = std::fs::remove_file(self.path(hour, kind));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int64Array, cast::AsArray, types::Int64Type};
+    use corridor_model::{EventId, FindingSet, IdentityKeys, PeerSummary, Side, Verdict};
+    use std::sync::Arc;
+
+    fn spilled(n: u8) -> SpilledFacts {
+        let time = Micros(i64::from(n));
+        let id = EventId([n; 32]);
+        let summary =
+            PeerSummary { event_id: id, category: "http".into(), operation: None, status: None, principal_id: None, time };
+        SpilledFacts {
+            position: Position { file_index: 0, byte_offset: n.into(), record_index: 0, time, batch: 0, row: 0 },
+            facts: JoinFacts {
+                side: Side::Kong,
+                summary,
+                start: time,
+                end: time,
+                request_ids: vec![],
+                correlation_ids: vec![],
+                run_id: None,
+                call: None,
+                call_at_host: None,
+                identity: IdentityKeys::default(),
+                verdict: Verdict::ALLOWED,
+                findings: FindingSet::EMPTY,
+                is_eligible: true,
+                is_final_record: true,
+                takes_partner_verdict: false,
+                expects_gateway_record: false,
+                reuse_key: None,
+            },
+        }
+    }
+
+    fn batch(values: &[i64]) -> RecordBatch {
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(values.to_vec())) as _)]).unwrap()
+    }
+
+    #[test]
+    fn rows_and_facts_come_back_by_position() {
+        let parent = tempfile::tempdir().unwrap();
+        for compression in [None, Some(CompressionType::LZ4_FRAME)] {
+            let spill = Spill::create(parent.path(), compression).unwrap();
+            let hour = HourBucket(7);
+            spill.write(hour, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
+            spill.write(hour, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
+            spill.write_candidates(HourBucket(5), &[spilled(2)]).unwrap();
+            let counts: Vec<_> = spill.hours().iter().map(|found| (found.hour, found.events, found.rows)).collect();
+            assert_eq!(counts, [(HourBucket(5), 0, 0), (hour, 3, 3)]);
+            let batches = spill.read_events(hour).unwrap();
+            let mut seen = Vec::new();
+            spill
+                .read_facts(hour, |spilled| {
+                    let column = batches[spilled.position.batch as usize].column(0);
+                    seen.push((spilled.position.byte_offset, column.as_primitive::<Int64Type>().value(spilled.position.row as usize)));
+                })
+                .unwrap();
+            assert_eq!(seen, [(0, 10), (1, 11), (2, 12)]);
+            spill.remove(hour);
+            assert!(spill.read_events(hour).unwrap().is_empty());
+        }
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "the folder goes with the value");
+    }
+}

@@ -1,0 +1,342 @@
+//! Backfill: files of both sides become a new generation of the days they touch.
+//!
+//! - In: sources, directory, lake, range.
+//! - Out: landed days and a [`Summary`]; nothing is visible unless everything was read and written.
+//! - Stages, in this order: read (refine and spill) → plan (which days, which numbers) → join → write → close → seal.
+//! - Invariants: a run that is stopped anywhere is repeated with the same command; the same input twice changes nothing.
+
+mod digest;
+mod joined;
+mod progress;
+mod read;
+mod statistics;
+mod summary;
+mod worker;
+mod write;
+
+pub use summary::Summary;
+
+use crate::cli::{BackfillArgs, Records};
+use crate::config::Config;
+use crate::directory_folder;
+use anyhow::{Result, anyhow, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use corridor_chain::{Day, InputEntry, RunIdentity, Table};
+use corridor_intake::{Location, SourceFile};
+use corridor_lake::landing::{self, Landing, RunReport};
+use corridor_lake::spill::{HourSummary, Spill};
+use corridor_lake::store::{StoreKind, open_lake, open_source};
+use corridor_lake::seed_file;
+use corridor_model::{HourBucket, Micros, Side};
+use corridor_refine::Context;
+use joined::JoinedHour;
+use progress::{Progress, Unit};
+use read::{ReadPlan, ReadResult};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use tokio::runtime::Runtime;
+use write::{HourWork, Target, Written};
+
+/// A file and the side it holds.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// The side.
+    pub side: Side,
+    /// The file.
+    pub file: SourceFile,
+}
+
+/// Event times that get rows: half-open, either end may be missing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Range {
+    from: Option<Micros>,
+    to: Option<Micros>,
+}
+
+impl Range {
+    /// From the command line.
+    pub fn new(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Self> {
+        let micros = |moment: DateTime<Utc>| Micros(moment.timestamp_micros());
+        let range = Self { from: from.map(micros), to: to.map(micros) };
+        match (range.from, range.to) {
+            (Some(from), Some(to)) if from >= to => bail!("--from {from} is not before --to {to}"),
+            _ => Ok(range),
+        }
+    }
+
+    /// Whether an event of this time gets a row.
+    pub fn contains(&self, time: Micros) -> bool {
+        self.distance(time) == 0 && self.to.is_none_or(|to| time < to)
+    }
+
+    /// How far outside the range a time is; 0 inside and at its end.
+    pub fn distance(&self, time: Micros) -> i64 {
+        let before = self.from.map_or(0, |from| from.0.saturating_sub(time.0));
+        let after = self.to.map_or(0, |to| time.0.saturating_sub(to.0));
+        before.max(after).max(0)
+    }
+}
+
+/// Runs a backfill. `now` is the time of the run: it stands in entries and seals, never in rows.
+pub fn run(args: &BackfillArgs, config: &Config, now: DateTime<Utc>) -> Result<Summary> {
+    let started = std::time::Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let job = Job::prepare(args, config, runtime)?;
+    let spill = Spill::create(&args.spill.clone().unwrap_or_else(std::env::temp_dir), None)?;
+    let read = job.read(&spill)?;
+    let digest = read.digest().finish(&job.settings());
+    let mut summary = Summary::new(&job, &read, &digest);
+    if read.problems.is_empty() {
+        let run = RunIdentity {
+            run: format!("{}-{}", now.format("%Y%m%dT%H%M%SZ"), &digest[..8]),
+            input_digest: digest,
+            build: format!("corridor {}", env!("CARGO_PKG_VERSION")),
+            why: args.why.clone(),
+        };
+        job.finish(&spill, &read, run, now, &mut summary)?;
+    }
+    summary.seconds = started.elapsed().as_secs_f64();
+    Ok(summary)
+}
+
+/// Everything a run needs and does not change.
+pub struct Job<'a> {
+    args: &'a BackfillArgs,
+    config: &'a Config,
+    context: Context,
+    inputs: Vec<Input>,
+    threads: usize,
+    range: Range,
+    runtime: Runtime,
+}
+
+impl<'a> Job<'a> {
+    fn prepare(args: &'a BackfillArgs, config: &'a Config, runtime: Runtime) -> Result<Self> {
+        let context = load_context(args.directory.as_deref(), config)?;
+        let cores = || std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = args.threads.unwrap_or_else(cores).max(1);
+        let range = Range::new(args.from, args.to)?;
+        let inputs = find_inputs(args, &runtime)?;
+        Ok(Self { args, config, context, inputs, threads, range, runtime })
+    }
+
+    fn read(&self, spill: &Spill) -> Result<ReadResult> {
+        let plan = ReadPlan {
+            inputs: &self.inputs,
+            context: &self.context,
+            range: self.range,
+            keeps_records: self.args.records == Records::On,
+            threads: self.threads,
+            runtime: self.runtime.handle().clone(),
+        };
+        Ok(read::read(&plan, spill)?)
+    }
+
+    /// What shapes the rows beside the records: another value is another job.
+    fn settings(&self) -> Vec<String> {
+        let key_id = self.config.pseudonym_key_id.clone().unwrap_or_default();
+        vec![
+            format!("records={:?}", self.args.records),
+            format!("range={:?}", self.range),
+            format!("rules={:?}", self.context.settings),
+            format!("directory={}", self.context.directory.version().unwrap_or_default()),
+            format!("pseudonyms={key_id}"),
+        ]
+    }
+
+    /// Plans, joins, writes, closes and seals; or only joins and counts, in a dry run.
+    fn finish(&self, spill: &Spill, read: &ReadResult, run: RunIdentity, now: DateTime<Utc>, summary: &mut Summary) -> Result<()> {
+        let hours = spill.hours();
+        let homes = reject_homes(&hours);
+        let days = days_of(&hours, &homes)?;
+        if self.args.dry_run && self.lake_is_new() {
+            let written = self.join_and_write(spill, None, &homes)?;
+            return summary.dry_run(&written, days.iter().map(|day| (day.to_string(), "would be landed".into())));
+        }
+        let lake = open_lake(&self.args.lake)?;
+        let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
+        if plan.is_already_landed() {
+            summary.already_landed(&plan);
+            return Ok(());
+        }
+        if self.args.dry_run {
+            let written = self.join_and_write(spill, None, &homes)?;
+            return summary.dry_run(&written, summary::plan_of(&plan).into_iter());
+        }
+        self.runtime.block_on(landing::seed(&lake, &seeds()?))?;
+        let landing = Mutex::new(self.runtime.block_on(plan.open(now))?);
+        let written = self.join_and_write(spill, Some(&landing), &homes)?;
+        let landing = landing.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let report = RunReport {
+            totals: written.total(),
+            ledgers: written.ledgers.clone(),
+            inputs: self.input_entries(read),
+            directory_version: self.context.directory.version().map(String::from),
+        };
+        let default_delay = match lake.kind() {
+            StoreKind::LocalFolder => TimeDelta::zero(),
+            StoreKind::ObjectStore => TimeDelta::seconds(self.config.activation_delay_seconds.into()),
+        };
+        let delay = self.args.activate_after.map_or(default_delay, |seconds| TimeDelta::seconds(seconds.into()));
+        let closed = self.runtime.block_on(landing.close_all(&report, now))?;
+        // The wait begins when everything exists, not when the run began.
+        let activate_at = Utc::now() + delay;
+        let landed = self.runtime.block_on(closed.seal_all(activate_at))?;
+        summary.landed(&written, &landed, activate_at);
+        Ok(())
+    }
+
+    /// Whether the lake is a folder that is not there, so that a dry run need not make it.
+    fn lake_is_new(&self) -> bool {
+        !self.args.lake.contains("://") && !std::path::Path::new(&self.args.lake).exists()
+    }
+
+    fn join_and_write(&self, spill: &Spill, landing: Option<&Mutex<Landing>>, homes: &Homes) -> Result<Written> {
+        let target = Target { landing, runtime: self.runtime.handle().clone() };
+        let hour_count = spill.hours().iter().filter(|hour| hour.rows > 0).count() as u64;
+        let progress = Progress::start("writing", Unit::Hours, hour_count);
+        // One hour waits while each thread has one in work: the bound on rows in memory.
+        let (sender, receiver) = sync_channel::<HourWork>(1);
+        let receiver = Mutex::new(receiver);
+        let written = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..self.threads)
+                .map(|_| scope.spawn(|| write::write_hours(spill, &target, &receiver, &progress)))
+                .collect();
+            let joined = feed_writers(spill, homes, &sender);
+            drop(sender);
+            let mut written = Written::default();
+            for writer in writers {
+                written.add(writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            joined.map(|()| written)
+        });
+        progress.finish();
+        written
+    }
+
+    fn input_entries(&self, read: &ReadResult) -> Vec<InputEntry> {
+        let entry = |(index, input): (u32, &Input)| InputEntry {
+            name: input.file.name.to_string(),
+            bytes: input.file.size,
+            digest: read.digests.get(&index).copied().unwrap_or_default().finish(&[]),
+        };
+        (0..).zip(&self.inputs).map(entry).collect()
+    }
+}
+
+/// Loads directory and rules; all their problems at once.
+pub fn load_context(directory: Option<&std::path::Path>, config: &Config) -> Result<Context> {
+    let directory = directory_folder::load(directory).map_err(|problems| anyhow!(problems.join("\n")))?;
+    let pseudonyms = config.pseudonymiser().map_err(|problem| anyhow!(problem))?;
+    Ok(Context { directory, settings: config.settings(), pseudonyms })
+}
+
+/// All files of both sides, Kong first, each side sorted by name.
+fn find_inputs(args: &BackfillArgs, runtime: &Runtime) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    let mut problems = Vec::new();
+    for (side, names) in [(Side::Kong, &args.kong), (Side::Azure, &args.synapse)] {
+        for name in names {
+            match expand(name, runtime) {
+                Ok(files) => inputs.extend(files.into_iter().map(|file| Input { side, file })),
+                Err(error) => problems.push(format!("{error:#}")),
+            }
+        }
+    }
+    if !problems.is_empty() {
+        bail!(problems.join("\n"));
+    }
+    if inputs.is_empty() {
+        bail!("nothing to read; name Kong entries with --kong or Azure records with --synapse");
+    }
+    inputs.sort_by(|a, b| (a.side, &a.file.name).cmp(&(b.side, &b.file.name)));
+    inputs.dedup_by(|a, b| a.side == b.side && a.file.name == b.file.name);
+    Ok(inputs)
+}
+
+fn expand(name: &str, runtime: &Runtime) -> Result<Vec<SourceFile>> {
+    let local = name.strip_prefix("file://").unwrap_or(name);
+    if !local.contains("://") {
+        return Ok(corridor_intake::expand(local)?);
+    }
+    let source = open_source(name)?;
+    let objects = runtime.block_on(source.find_inputs())?;
+    if objects.is_empty() {
+        bail!("no object below {name}; check the container and the path");
+    }
+    let base = name.trim_end_matches('/');
+    let file = |object: corridor_lake::store::ObjectFacts| SourceFile {
+        name: if object.key.is_empty() { base.into() } else { format!("{base}/{}", object.key).into() },
+        location: Location::Object(std::sync::Arc::clone(source.store()), source.path_of(&object.key)),
+        size: object.bytes,
+    };
+    Ok(objects.into_iter().map(file).collect())
+}
+
+/// For each hour that is written, the hours of the spill whose rejects go there.
+type Homes = BTreeMap<HourBucket, Vec<HourBucket>>;
+
+/// Rejects of an hour without rows go to the first hour with rows; without any row to the first hour of 1970.
+fn reject_homes(hours: &[HourSummary]) -> Homes {
+    let first = hours.iter().find(|hour| hour.rows > 0).map_or(HourBucket(0), |hour| hour.hour);
+    let mut homes = Homes::new();
+    for hour in hours.iter().filter(|hour| hour.rejects > 0) {
+        let home = if hour.rows > 0 { hour.hour } else { first };
+        homes.entry(home).or_default().push(hour.hour);
+    }
+    homes
+}
+
+fn days_of(hours: &[HourSummary], homes: &Homes) -> Result<Vec<Day>> {
+    let with_rows = hours.iter().filter(|hour| hour.rows > 0).map(|hour| hour.hour);
+    let hours: std::collections::BTreeSet<_> = with_rows.chain(homes.keys().copied()).collect();
+    let mut days = hours.into_iter().map(Day::of).collect::<Result<Vec<_>, _>>()?;
+    days.dedup();
+    Ok(days)
+}
+
+/// Joins all hours and queues those that have anything to write.
+fn feed_writers(spill: &Spill, homes: &Homes, queue: &SyncSender<HourWork>) -> Result<()> {
+    let mut homes = homes.clone();
+    let send = |joined: JoinedHour, reject_hours: Vec<HourBucket>| {
+        let stopped = |_| anyhow!("the writers stopped");
+        queue.send(HourWork { joined, reject_hours }).map_err(stopped)
+    };
+    joined::join(spill, |joined| {
+        let reject_hours = homes.remove(&joined.hour).unwrap_or_default();
+        if joined.rows.is_empty() && joined.copies.is_empty() && reject_hours.is_empty() {
+            return Ok(());
+        }
+        send(joined, reject_hours)
+    })?;
+    homes.into_iter().try_for_each(|(hour, reject_hours)| send(JoinedHour::empty(hour), reject_hours))
+}
+
+fn seeds() -> Result<Vec<(Table, bytes::Bytes)>> {
+    Table::ALL.into_iter().map(|table| Ok((table, seed_file(table)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn range_is_half_open_and_knows_its_distance() {
+        let range = Range { from: Some(Micros(10)), to: Some(Micros(20)) };
+        let cases = [(9, false, 1), (10, true, 0), (19, true, 0), (20, false, 0), (25, false, 5)];
+        for (time, inside, distance) in cases {
+            assert_eq!((range.contains(Micros(time)), range.distance(Micros(time))), (inside, distance), "{time}");
+        }
+        assert!(Range::default().contains(Micros(i64::MAX)));
+    }
+
+    #[test]
+    fn rejects_go_to_their_hour_or_to_the_first_with_rows() {
+        let hour = |hour, rows, rejects| HourSummary { hour: HourBucket(hour), events: rows, rows, rejects };
+        let homes = reject_homes(&[hour(i64::MIN, 0, 1), hour(5, 9, 2), hour(6, 9, 0), hour(7, 0, 3)]);
+        let home = |hour| HourBucket(hour);
+        assert_eq!(homes, BTreeMap::from([(home(5), vec![home(i64::MIN), home(5), home(7)])]));
+        assert_eq!(reject_homes(&[hour(i64::MIN, 0, 1)]), BTreeMap::from([(home(0), vec![home(i64::MIN)])]));
+    }
+}
