@@ -141,7 +141,8 @@ impl Spill {
     pub fn create(parent: &Path, compression: Option<CompressionType>) -> Result<Self, SpillError> {
         let to_error = |source| SpillError::Io { action: "create", path: parent.to_owned(), source };
         std::fs::create_dir_all(parent).map_err(to_error)?;
-        let folder = tempfile::Builder::new().prefix("corridor-spill-").tempdir_in(parent).map_err(to_error)?;
+        let folder =
+            tempfile::Builder::new().prefix("corridor-spill-").tempdir_in(parent).map_err(to_error)?;
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;
@@ -215,14 +216,11 @@ impl Spill {
 
     fn append_batch(&self, hour: HourBucket, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
         let path = self.path(hour, kind);
-        let file = self.append(&path)?;
-        let to_error = |source| match source {
-            ArrowError::IoError(_, source) => SpillError::Io { action: "write", path: path.clone(), source },
-            source => SpillError::Arrow { action: "encode", path: path.clone(), source },
-        };
-        let mut writer = StreamWriter::try_new_with_options(file, &batch.schema(), self.options.clone()).map_err(to_error)?;
-        writer.write(batch).map_err(to_error)?;
-        writer.finish().map_err(to_error)
+        let encoded = encode(batch, self.options.clone());
+        let bytes =
+            encoded.map_err(|source| SpillError::Arrow { action: "encode", path: path.clone(), source })?;
+        let written = self.append(&path)?.write_all(&bytes);
+        written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
     fn append_facts(&self, hour: HourBucket, kind: Kind, facts: &[SpilledFacts]) -> Result<(), SpillError> {
@@ -231,7 +229,8 @@ impl Spill {
         for spilled in facts {
             let at = bytes.len();
             bytes.extend_from_slice(&[0; 4]);
-            bytes = postcard::to_extend(spilled, bytes).map_err(|source| SpillError::Facts { path: path.clone(), source })?;
+            bytes = postcard::to_extend(spilled, bytes)
+                .map_err(|source| SpillError::Facts { path: path.clone(), source })?;
             let length = u32::try_from(bytes.len() - at - 4).unwrap_or(u32::MAX);
             bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
         }
@@ -244,13 +243,22 @@ impl Spill {
         let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
         let summary = |(hour, state): (&HourBucket, &Arc<Mutex<Hour>>)| {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            HourSummary { hour: *hour, events: state.event_count, rows: state.row_count, rejects: state.reject_count }
+            HourSummary {
+                hour: *hour,
+                events: state.event_count,
+                rows: state.row_count,
+                rejects: state.reject_count,
+            }
         };
         hours.iter().map(summary).collect()
     }
 
     /// Calls `visit` with the announced candidates of an hour, in no order.
-    pub fn read_candidates(&self, hour: HourBucket, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+    pub fn read_candidates(
+        &self,
+        hour: HourBucket,
+        visit: impl FnMut(SpilledFacts),
+    ) -> Result<(), SpillError> {
         self.read_facts_file(&self.path(hour, Kind::Candidates), visit)
     }
 
@@ -302,17 +310,15 @@ impl Spill {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(SpillError::Io { action: "read", path: path.to_owned(), source }),
         };
-        let mut buffer = Buffer::from_vec(bytes);
-        let mut batches = Vec::new();
-        while !buffer.is_empty() {
-            let mut decoder = StreamDecoder::new();
-            let batch = decoder.decode(&mut buffer);
-            let to_error = |source| SpillError::Arrow { action: "decode", path: path.to_owned(), source };
-            batches.extend(batch.map_err(to_error)?);
-            // The end-of-stream mark follows each batch.
-            if !buffer.is_empty() {
-                decoder.decode(&mut buffer).map_err(to_error)?;
-            }
+        let to_error = |source| SpillError::Arrow { action: "decode", path: path.to_owned(), source };
+        let buffer = Buffer::from_vec(bytes);
+        let (mut at, mut batches) = (0, Vec::new());
+        while at + ALIGNMENT <= buffer.len() {
+            let length = buffer[at..].first_chunk().map_or(0, |head| u64::from_le_bytes(*head) as usize);
+            at += ALIGNMENT;
+            let mut chunk = buffer.slice_with_length(at, length.min(buffer.len() - at));
+            batches.extend(StreamDecoder::new().decode(&mut chunk).map_err(to_error)?);
+            at += length;
         }
         Ok(batches)
     }
@@ -326,6 +332,20 @@ impl Spill {
     }
 }
 
+/// Chunks of a file begin at multiples of this, so that Arrow can use their bytes where they are.
+const ALIGNMENT: usize = 64;
+
+/// One chunk: its padded length, then a whole IPC stream of one batch.
+fn encode(batch: &RecordBatch, options: IpcWriteOptions) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new_with_options(vec![0; ALIGNMENT], &batch.schema(), options)?;
+    writer.write(batch)?;
+    let mut bytes = writer.into_inner()?;
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+    let length = (bytes.len() - ALIGNMENT) as u64;
+    bytes[..8].copy_from_slice(&length.to_le_bytes());
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,10 +356,23 @@ mod tests {
     fn spilled(n: u8) -> SpilledFacts {
         let time = Micros(i64::from(n));
         let id = EventId([n; 32]);
-        let summary =
-            PeerSummary { event_id: id, category: "http".into(), operation: None, status: None, principal_id: None, time };
+        let summary = PeerSummary {
+            event_id: id,
+            category: "http".into(),
+            operation: None,
+            status: None,
+            principal_id: None,
+            time,
+        };
         SpilledFacts {
-            position: Position { file_index: 0, byte_offset: n.into(), record_index: 0, time, batch: 0, row: 0 },
+            position: Position {
+                file_index: 0,
+                byte_offset: n.into(),
+                record_index: 0,
+                time,
+                batch: 0,
+                row: 0,
+            },
             facts: JoinFacts {
                 side: Side::Kong,
                 summary,
@@ -375,14 +408,18 @@ mod tests {
             spill.write(hour, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
             spill.write(hour, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
             spill.write_candidates(HourBucket(5), &[spilled(2)]).unwrap();
-            let counts: Vec<_> = spill.hours().iter().map(|found| (found.hour, found.events, found.rows)).collect();
+            let counts: Vec<_> =
+                spill.hours().iter().map(|found| (found.hour, found.events, found.rows)).collect();
             assert_eq!(counts, [(HourBucket(5), 0, 0), (hour, 3, 3)]);
             let batches = spill.read_events(hour).unwrap();
             let mut seen = Vec::new();
             spill
                 .read_facts(hour, |spilled| {
                     let column = batches[spilled.position.batch as usize].column(0);
-                    seen.push((spilled.position.byte_offset, column.as_primitive::<Int64Type>().value(spilled.position.row as usize)));
+                    seen.push((
+                        spilled.position.byte_offset,
+                        column.as_primitive::<Int64Type>().value(spilled.position.row as usize),
+                    ));
                 })
                 .unwrap();
             assert_eq!(seen, [(0, 10), (1, 11), (2, 12)]);

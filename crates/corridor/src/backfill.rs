@@ -24,9 +24,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use corridor_chain::{Day, InputEntry, RunIdentity, Table};
 use corridor_intake::{Location, SourceFile};
 use corridor_lake::landing::{self, Landing, RunReport};
+use corridor_lake::seed_file;
 use corridor_lake::spill::{HourSummary, Spill};
 use corridor_lake::store::{StoreKind, open_lake, open_source};
-use corridor_lake::seed_file;
 use corridor_model::{HourBucket, Micros, Side};
 use corridor_refine::Context;
 use joined::JoinedHour;
@@ -146,13 +146,21 @@ impl<'a> Job<'a> {
     }
 
     /// Plans, joins, writes, closes and seals; or only joins and counts, in a dry run.
-    fn finish(&self, spill: &Spill, read: &ReadResult, run: RunIdentity, now: DateTime<Utc>, summary: &mut Summary) -> Result<()> {
+    fn finish(
+        &self,
+        spill: &Spill,
+        read: &ReadResult,
+        run: RunIdentity,
+        now: DateTime<Utc>,
+        summary: &mut Summary,
+    ) -> Result<()> {
         let hours = spill.hours();
         let homes = reject_homes(&hours);
         let days = days_of(&hours, &homes)?;
         if self.args.dry_run && self.lake_is_new() {
             let written = self.join_and_write(spill, None, &homes)?;
-            return summary.dry_run(&written, days.iter().map(|day| (day.to_string(), "would be landed".into())));
+            return summary
+                .dry_run(&written, days.iter().map(|day| (day.to_string(), "would be landed".into())));
         }
         let lake = open_lake(&self.args.lake)?;
         let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
@@ -178,7 +186,8 @@ impl<'a> Job<'a> {
             StoreKind::LocalFolder => TimeDelta::zero(),
             StoreKind::ObjectStore => TimeDelta::seconds(self.config.activation_delay_seconds.into()),
         };
-        let delay = self.args.activate_after.map_or(default_delay, |seconds| TimeDelta::seconds(seconds.into()));
+        let delay =
+            self.args.activate_after.map_or(default_delay, |seconds| TimeDelta::seconds(seconds.into()));
         let closed = self.runtime.block_on(landing.close_all(&report, now))?;
         // The wait begins when everything exists, not when the run began.
         let activate_at = Utc::now() + delay;
@@ -192,7 +201,12 @@ impl<'a> Job<'a> {
         !self.args.lake.contains("://") && !std::path::Path::new(&self.args.lake).exists()
     }
 
-    fn join_and_write(&self, spill: &Spill, landing: Option<&Mutex<Landing>>, homes: &Homes) -> Result<Written> {
+    fn join_and_write(
+        &self,
+        spill: &Spill,
+        landing: Option<&Mutex<Landing>>,
+        homes: &Homes,
+    ) -> Result<Written> {
         let target = Target { landing, runtime: self.runtime.handle().clone() };
         let hour_count = spill.hours().iter().filter(|hour| hour.rows > 0).count() as u64;
         let progress = Progress::start("writing", Unit::Hours, hour_count);
@@ -326,7 +340,11 @@ mod tests {
         let range = Range { from: Some(Micros(10)), to: Some(Micros(20)) };
         let cases = [(9, false, 1), (10, true, 0), (19, true, 0), (20, false, 0), (25, false, 5)];
         for (time, inside, distance) in cases {
-            assert_eq!((range.contains(Micros(time)), range.distance(Micros(time))), (inside, distance), "{time}");
+            assert_eq!(
+                (range.contains(Micros(time)), range.distance(Micros(time))),
+                (inside, distance),
+                "{time}"
+            );
         }
         assert!(Range::default().contains(Micros(i64::MAX)));
     }

@@ -14,7 +14,11 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {
-            print(&format!("configuration: ok\ndirectory: {} problem(s)\n  {}", problems.len(), problems.join("\n  ")))?;
+            print(&format!(
+                "configuration: ok\ndirectory: {} problem(s)\n  {}",
+                problems.len(),
+                problems.join("\n  ")
+            ))?;
             Ok(ExitCode::from(2))
         }
     }

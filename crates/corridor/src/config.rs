@@ -29,7 +29,8 @@ impl Default for Config {
         Self {
             correlation_headers: settings.correlation_headers,
             gateway_hosts: settings.gateway_hosts,
-            token_lifetime_seconds_max: u32::try_from(settings.token_lifetime_seconds_max).unwrap_or(u32::MAX),
+            token_lifetime_seconds_max: u32::try_from(settings.token_lifetime_seconds_max)
+                .unwrap_or(u32::MAX),
             pseudonym_key_file: None,
             pseudonym_key_id: None,
             activation_delay_seconds: 45 * 60,
@@ -50,7 +51,11 @@ impl Config {
                 Err(error) => problems.push(format!("read config {}: {error}", path.display())),
                 Ok(text) => match toml::from_str(&text) {
                     Ok(loaded) => config = loaded,
-                    Err(error) => problems.push(format!("parse config {}: {}", path.display(), error.to_string().trim_end())),
+                    Err(error) => problems.push(format!(
+                        "parse config {}: {}",
+                        path.display(),
+                        error.to_string().trim_end()
+                    )),
                 },
             }
         }
@@ -60,7 +65,9 @@ impl Config {
     }
 
     fn overlay(&mut self, environment: Environment<'_>, problems: &mut Vec<String>) {
-        let list = |value: String| value.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect();
+        let list = |value: String| {
+            value.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+        };
         if let Some(value) = environment("CORRIDOR_CORRELATION_HEADERS") {
             self.correlation_headers = list(value);
         }
@@ -90,14 +97,19 @@ impl Config {
         if self.correlation_headers.is_empty() {
             problems.push("correlation_headers is empty; name at least one header".into());
         }
-        for header in self.correlation_headers.iter().filter(|header| header.contains(|c: char| !c.is_ascii_graphic())) {
+        for header in
+            self.correlation_headers.iter().filter(|header| header.contains(|c: char| !c.is_ascii_graphic()))
+        {
             problems.push(format!("correlation_headers: {header:?} is not a header name"));
         }
         for host in self.gateway_hosts.iter().filter(|host| host.contains(['/', ':', ' '])) {
-            problems.push(format!("gateway_hosts: {host:?} is not a bare host name; leave out scheme, port and path"));
+            problems.push(format!(
+                "gateway_hosts: {host:?} is not a bare host name; leave out scheme, port and path"
+            ));
         }
         if self.token_lifetime_seconds_max == 0 {
-            problems.push("token_lifetime_seconds_max is 0; give the longest accepted life in seconds".into());
+            problems
+                .push("token_lifetime_seconds_max is 0; give the longest accepted life in seconds".into());
         }
         if self.pseudonym_key_file.is_some() != self.pseudonym_key_id.is_some() {
             problems.push("pseudonym_key_file and pseudonym_key_id go together; set both or neither".into());
@@ -118,10 +130,16 @@ impl Config {
 
     /// The pseudonymiser, if a key is configured. The key is read from its file each time and never printed.
     pub fn pseudonymiser(&self) -> Result<Option<Pseudonymiser>, String> {
-        let (Some(file), Some(id)) = (&self.pseudonym_key_file, &self.pseudonym_key_id) else { return Ok(None) };
-        let key = std::fs::read(file).map_err(|error| format!("read pseudonym key {}: {error}", file.display()))?;
+        let (Some(file), Some(id)) = (&self.pseudonym_key_file, &self.pseudonym_key_id) else {
+            return Ok(None);
+        };
+        let key =
+            std::fs::read(file).map_err(|error| format!("read pseudonym key {}: {error}", file.display()))?;
         Pseudonymiser::new(key.trim_ascii(), id).map(Some).ok_or_else(|| {
-            format!("pseudonym key {}: the key is too short; put at least 16 bytes of random text there", file.display())
+            format!(
+                "pseudonym key {}: the key is too short; put at least 16 bytes of random text there",
+                file.display()
+            )
         })
     }
 }
@@ -142,7 +160,9 @@ mod tests {
         assert_eq!(load("", &|_| None).unwrap(), Config::default());
         let full = "correlation_headers = ['X-Correlation-ID']\ngateway_hosts = ['api.contoso.example']\n\
                     token_lifetime_seconds_max = 3600\nactivation_delay_seconds = 0\n";
-        let config = load(full, &|name| (name == "CORRIDOR_GATEWAY_HOSTS").then(|| "A.example, b.example".into())).unwrap();
+        let config =
+            load(full, &|name| (name == "CORRIDOR_GATEWAY_HOSTS").then(|| "A.example, b.example".into()))
+                .unwrap();
         assert_eq!(config.settings().correlation_headers, ["x-correlation-id"]);
         assert_eq!(config.settings().gateway_hosts, ["a.example", "b.example"]);
     }
@@ -156,7 +176,9 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let text = "correlation_headers = []\ngateway_hosts = ['https://a/']\npseudonym_key_id = 'k1'\ntoken_lifetime_seconds_max = 0\n";
-        let problems = load(text, &|name| (name == "CORRIDOR_ACTIVATION_DELAY_SECONDS").then(|| "soon".into())).unwrap_err();
+        let problems =
+            load(text, &|name| (name == "CORRIDOR_ACTIVATION_DELAY_SECONDS").then(|| "soon".into()))
+                .unwrap_err();
         assert_eq!(problems.len(), 5, "{problems:?}");
     }
 }

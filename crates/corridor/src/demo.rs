@@ -108,21 +108,43 @@ impl Evidence {
 
 fn answers(lake: &Path) -> Result<String> {
     let evidence = Evidence::read(lake)?;
-    let has = |value: &dyn Fn(&str) -> String, code: &str| value("findings").split(',').any(|found| found == code);
+    let has =
+        |value: &dyn Fn(&str) -> String, code: &str| value("findings").split(',').any(|found| found == code);
     let mut text = String::new();
-    let mut answer = |question: &str, columns: &[&str], tally: Tally| table(&mut text, question, columns, tally);
+    let mut answer =
+        |question: &str, columns: &[&str], tally: Tally| table(&mut text, question, columns, tally);
 
     let columns = ["denied_by", "reason_code", "reason_basis"];
-    answer("1. Who refused requests, why, and how do we know?", &columns, evidence.count(&columns, |value| value("denied") == "true"));
+    answer(
+        "1. Who refused requests, why, and how do we know?",
+        &columns,
+        evidence.count(&columns, |value| value("denied") == "true"),
+    );
     let columns = ["correlation_origin"];
-    answer("2. Does every gateway request carry a correlation ID?", &columns, evidence.count(&columns, |value| value("source") == "kong"));
+    answer(
+        "2. Does every gateway request carry a correlation ID?",
+        &columns,
+        evidence.count(&columns, |value| value("source") == "kong"),
+    );
     let columns = ["join_method", "join_confidence", "identity_match"];
-    answer("3. Is the caller the same on both sides of a match?", &columns, evidence.count(&columns, |value| value("join_state") == "matched"));
+    answer(
+        "3. Is the caller the same on both sides of a match?",
+        &columns,
+        evidence.count(&columns, |value| value("join_state") == "matched"),
+    );
     let columns = ["auth_method", "decision"];
-    answer("4. Who still uses static credentials?", &columns, evidence.count(&columns, |value| has(value, "STATIC_CREDENTIAL")));
+    answer(
+        "4. Who still uses static credentials?",
+        &columns,
+        evidence.count(&columns, |value| has(value, "STATIC_CREDENTIAL")),
+    );
     let columns = ["source", "findings"];
     let bypass = ["GATEWAY_BYPASS", "GATEWAY_RECORD_MISSING", "UNAUTHENTICATED_SUCCESS", "AI_PROMPT_BLOCKED"];
-    answer("5. Did anything go round the gateway's policy, or was an AI prompt blocked?", &columns, evidence.count(&columns, |value| bypass.iter().any(|code| has(value, code))));
+    answer(
+        "5. Did anything go round the gateway's policy, or was an AI prompt blocked?",
+        &columns,
+        evidence.count(&columns, |value| bypass.iter().any(|code| has(value, code))),
+    );
     Ok(text)
 }
 

@@ -14,10 +14,12 @@ pub fn load(folder: Option<&Path>) -> Result<Directory, Vec<String>> {
         return Err(vec![format!("--directory {}: not a folder", folder.display())]);
     }
     let mut problems = Vec::new();
-    let mut read = |name: &str| read_file(folder, name).unwrap_or_else(|problem| {
-        problems.push(problem);
-        None
-    });
+    let mut read = |name: &str| {
+        read_file(folder, name).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        })
+    };
     let files = DirectoryFiles {
         principals: read("principals.csv"),
         workspaces: read("workspaces.csv"),

@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 use arrow_array::RecordBatch;
 use corridor_intake::decompress::decompress;
 use corridor_intake::{FrameReader, RECORD_BYTES_MAX};
-use corridor_lake::columns::{ColumnSpec, evidence_columns};
 use corridor_lake::cell::cell;
+use corridor_lake::columns::{ColumnSpec, evidence_columns};
 use corridor_lake::{EventBatchBuilder, FinalRow, evidence_batches};
 use corridor_model::{JoinFacts, Origin, RejectCode, Rejection, Side};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
@@ -121,7 +121,10 @@ impl Found {
 }
 
 /// The evidence row of each event: the events of the file are joined with each other.
-fn evidence_rows(mut events: EventBatchBuilder, told: &[Told]) -> Result<BTreeMap<u32, (RecordBatch, usize)>> {
+fn evidence_rows(
+    mut events: EventBatchBuilder,
+    told: &[Told],
+) -> Result<BTreeMap<u32, (RecordBatch, usize)>> {
     let batch = events.finish();
     let mut operator = Operator::new(JoinConfig::batch());
     let mut emitted = Vec::new();
@@ -162,8 +165,10 @@ fn evidence_rows(mut events: EventBatchBuilder, told: &[Told]) -> Result<BTreeMa
 }
 
 fn as_json(batch: &RecordBatch, row: usize, told: &Told) -> Value {
-    let mut object: Map<String, Value> =
-        evidence_columns().iter().map(|column| (column.name.clone(), cell(batch, &column.name, row))).collect();
+    let mut object: Map<String, Value> = evidence_columns()
+        .iter()
+        .map(|column| (column.name.clone(), cell(batch, &column.name, row)))
+        .collect();
     object.insert(
         "explain".into(),
         json!({ "rule": told.explanation.rule, "identity": told.explanation.identity, "join_keys": join_keys(&told.facts) }),

@@ -63,7 +63,10 @@ mod tests {
         let mut split = sum(&records[3..]);
         split.add_sum(&sum(&records[..3]));
         assert_eq!(split.finish(&["records=on".into()]), sum(&records).finish(&["records=on".into()]));
-        assert_ne!(sum(&records).finish(&["records=on".into()]), sum(&records).finish(&["records=off".into()]));
+        assert_ne!(
+            sum(&records).finish(&["records=on".into()]),
+            sum(&records).finish(&["records=off".into()])
+        );
         let repeated = [records.clone(), records[..1].to_vec()].concat();
         assert_ne!(sum(&repeated).finish(&[]), sum(&records).finish(&[]));
     }

@@ -71,7 +71,8 @@ impl OpenHour {
         self.rows.sort_unstable_by_key(|row| (row.position.time, row.event_id));
         self.copies.sort_unstable_by_key(|(_, position)| *position);
         let copies = self.copies.into_iter().filter(|(_, position)| position.batch != Position::NO_ROW);
-        let copies = copies.map(|(id, position)| Copied { position, of: rows_by_id.get(&id).copied() }).collect();
+        let copies =
+            copies.map(|(id, position)| Copied { position, of: rows_by_id.get(&id).copied() }).collect();
         let place = |position: Position| FinalRow { batch: position.batch, row: position.row };
         let (rows, outcomes) = self.rows.into_iter().map(|row| (place(row.position), row.outcome)).unzip();
         JoinedHour { hour, rows, outcomes, copies }
@@ -82,7 +83,10 @@ impl OpenHour {
 ///
 /// # Errors
 /// Those of the spill, and those of `take`.
-pub fn join<E: From<SpillError>>(spill: &Spill, mut take: impl FnMut(JoinedHour) -> Result<(), E>) -> Result<(), E> {
+pub fn join<E: From<SpillError>>(
+    spill: &Spill,
+    mut take: impl FnMut(JoinedHour) -> Result<(), E>,
+) -> Result<(), E> {
     let config = JoinConfig::batch();
     let horizon = config.horizon;
     let mut operator = Operator::new(config);
@@ -135,7 +139,8 @@ fn settle<E>(
             Emitted::Introduction { .. } => unreachable!("batch is one shard"),
         }
     }
-    let complete: Vec<_> = open.iter().filter(|(_, hour)| hour.is_complete()).map(|(hour, _)| *hour).collect();
+    let complete: Vec<_> =
+        open.iter().filter(|(_, hour)| hour.is_complete()).map(|(hour, _)| *hour).collect();
     for hour in complete {
         if let Some(closed) = open.remove(&hour) {
             take(closed.close(hour))?;

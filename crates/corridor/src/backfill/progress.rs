@@ -78,7 +78,9 @@ impl Progress {
                 self.total as f64 / 1e6,
                 rate / 1e6
             ),
-            Unit::Hours => format!("{}: {done} of {} hours, {rate:.1} hours/s, {left:.0} s left", self.name, self.total),
+            Unit::Hours => {
+                format!("{}: {done} of {} hours, {rate:.1} hours/s, {left:.0} s left", self.name, self.total)
+            }
         }
     }
 }

@@ -57,4 +57,3 @@ impl Statistics {
         self.conflicts += other.conflicts;
     }
 }
-

@@ -116,7 +116,11 @@ impl Summary {
         self.bytes_written = written.bytes.clone();
     }
 
-    pub(super) fn dry_run(&mut self, written: &Written, days: impl Iterator<Item = (String, String)>) -> Result<()> {
+    pub(super) fn dry_run(
+        &mut self,
+        written: &Written,
+        days: impl Iterator<Item = (String, String)>,
+    ) -> Result<()> {
         self.status = Status::DryRun;
         self.count(written);
         self.days = days.collect();
@@ -158,11 +162,19 @@ impl fmt::Display for Summary {
         match self.status {
             Status::Landed => writeln!(f, "landed in {}", self.lake)?,
             Status::AlreadyLanded => {
-                writeln!(f, "already landed in {}: the same records and settings; nothing was changed", self.lake)?;
+                writeln!(
+                    f,
+                    "already landed in {}: the same records and settings; nothing was changed",
+                    self.lake
+                )?;
             }
             Status::DryRun => writeln!(f, "dry run: nothing was written to {}", self.lake)?,
             Status::Incomplete => {
-                writeln!(f, "INCOMPLETE: nothing was written to {}, because not all input could be read", self.lake)?;
+                writeln!(
+                    f,
+                    "INCOMPLETE: nothing was written to {}, because not all input could be read",
+                    self.lake
+                )?;
             }
         }
         for problem in &self.problems {
@@ -175,7 +187,11 @@ impl fmt::Display for Summary {
             writeln!(f, "  views show it from {moment}")?;
         }
         writeln!(f, "conservation: {}", self.ledger)?;
-        writeln!(f, "  events: {} from Kong, {} from Azure; {} outside the range", self.kong_events, self.azure_events, self.outside_range)?;
+        writeln!(
+            f,
+            "  events: {} from Kong, {} from Azure; {} outside the range",
+            self.kong_events, self.azure_events, self.outside_range
+        )?;
         let lists = [
             ("rejects", &self.rejects_by_code),
             ("decisions", &self.rows_by.decisions),
@@ -191,6 +207,12 @@ impl fmt::Display for Summary {
             writeln!(f, "  {name}: {}", items.join(", "))?;
         }
         let rate = self.bytes_read as f64 / 1e6 / self.seconds.max(0.001);
-        write!(f, "read {:.1} MB of {} files in {:.1} s ({rate:.0} MB/s)", self.bytes_read as f64 / 1e6, self.inputs, self.seconds)
+        write!(
+            f,
+            "read {:.1} MB of {} files in {:.1} s ({rate:.0} MB/s)",
+            self.bytes_read as f64 / 1e6,
+            self.inputs,
+            self.seconds
+        )
     }
 }

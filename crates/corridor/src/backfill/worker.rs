@@ -83,7 +83,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn reject(&mut self, rejection: Rejection, bytes: &[u8], origin: &Origin, index: u32, hour: Option<HourBucket>) {
+    fn reject(
+        &mut self,
+        rejection: Rejection,
+        bytes: &[u8],
+        origin: &Origin,
+        index: u32,
+        hour: Option<HourBucket>,
+    ) {
         let digest = RecordDigest::of(bytes);
         self.digests.entry(origin.file_index).or_default().add(&digest);
         *self.counts.rejects.entry(rejection.code).or_default() += 1;
@@ -126,12 +133,22 @@ impl<'p> Worker<'p> {
         Ok((self.tally.counts, self.tally.digests))
     }
 
-    fn process_frame(&mut self, side: Side, frame: &Frame<'_>, origin: &Origin, hour: &mut Option<HourBucket>) {
+    fn process_frame(
+        &mut self,
+        side: Side,
+        frame: &Frame<'_>,
+        origin: &Origin,
+        hour: &mut Option<HourBucket>,
+    ) {
         let Self { context, batch, tally, .. } = self;
         if let Some(defect) = frame.defect {
             let (code, detail) = match defect {
-                Defect::TooLarge => (RejectCode::RecordTooLarge, "the record is longer than the limit of 16 MiB"),
-                Defect::Truncated => (RejectCode::Truncated, "the file ends inside this record or its envelope"),
+                Defect::TooLarge => {
+                    (RejectCode::RecordTooLarge, "the record is longer than the limit of 16 MiB")
+                }
+                Defect::Truncated => {
+                    (RejectCode::Truncated, "the file ends inside this record or its envelope")
+                }
             };
             return tally.reject(reject(code, detail, frame.bytes), frame.bytes, origin, frame.index, *hour);
         }
@@ -168,7 +185,9 @@ impl<'p> Worker<'p> {
                 event_time: None,
             });
         }
-        by_hour.into_iter().try_for_each(|(hour, mut rejects)| self.spill.write_rejects(hour, &rejects.finish()))
+        by_hour
+            .into_iter()
+            .try_for_each(|(hour, mut rejects)| self.spill.write_rejects(hour, &rejects.finish()))
     }
 }
 
@@ -199,7 +218,14 @@ impl Batch {
     }
 
     /// Takes an event; false when it is outside the asked range.
-    fn append(&mut self, side: Side, refined: &Refined<'_>, text: &str, origin: &Origin, context: &Context) -> bool {
+    fn append(
+        &mut self,
+        side: Side,
+        refined: &Refined<'_>,
+        text: &str,
+        origin: &Origin,
+        context: &Context,
+    ) -> bool {
         let event = &refined.event;
         let position = Position {
             file_index: origin.file_index,
@@ -228,7 +254,9 @@ impl Batch {
 
     fn is_full(&self) -> bool {
         let record_bytes = self.records.as_ref().map_or(0, RecordsBuilder::byte_size);
-        self.facts.len() >= BATCH_ROWS || self.context.len() >= BATCH_ROWS || record_bytes >= BATCH_RECORD_BYTES
+        self.facts.len() >= BATCH_ROWS
+            || self.context.len() >= BATCH_ROWS
+            || record_bytes >= BATCH_RECORD_BYTES
     }
 
     fn flush(&mut self, spill: &Spill) -> Result<(), SpillError> {
@@ -277,7 +305,10 @@ fn announce<'f>(spill: &Spill, facts: impl Iterator<Item = &'f SpilledFacts>) ->
     let mut hours: BTreeMap<HourBucket, Vec<SpilledFacts>> = BTreeMap::new();
     for spilled in facts {
         let start = spilled.facts.start.hour();
-        if spilled.facts.side == Side::Azure && spilled.facts.is_eligible && start < spilled.position.time.hour() {
+        if spilled.facts.side == Side::Azure
+            && spilled.facts.is_eligible
+            && start < spilled.position.time.hour()
+        {
             hours.entry(start).or_default().push(spilled.clone());
         }
     }

@@ -134,7 +134,8 @@ fn write_hour(spill: &Spill, target: &Target<'_>, work: &HourWork, written: &mut
 
 /// Whether a copy says the same as its row.
 fn is_true_copy(events: &[RecordBatch], copy: &Copied) -> bool {
-    let at = |position: corridor_lake::spill::Position| (&events[position.batch as usize], position.row as usize);
+    let at =
+        |position: corridor_lake::spill::Position| (&events[position.batch as usize], position.row as usize);
     copy.of.is_some_and(|of| {
         let ((copy_batch, copy_row), (batch, row)) = (at(copy.position), at(of));
         same_content(copy_batch, copy_row, batch, row)
@@ -147,7 +148,9 @@ fn reject_conflict(events: &[RecordBatch], copy: &Copied, rejects: &mut RejectsB
     let kept = kept.map_or_else(|| "an event of another hour".into(), |kept| kept.text("origin"));
     let rejection = Rejection {
         code: RejectCode::IdConflict,
-        detail: format!("the event id is that of {kept}, and the content is another; compare the two records"),
+        detail: format!(
+            "the event id is that of {kept}, and the content is another; compare the two records"
+        ),
         preview: String::new(),
     };
     let text = row.text("origin");
