@@ -26,7 +26,7 @@ use corridor_intake::{Location, SourceFile};
 use corridor_lake::landing::{self, Landing, RunReport};
 use corridor_lake::seed_file;
 use corridor_lake::spill::{HourSummary, Spill};
-use corridor_lake::store::{StoreKind, open_lake, open_source};
+use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan, open_source};
 use corridor_model::{HourBucket, Micros, Side};
 use corridor_refine::Context;
 use joined::JoinedHour;
@@ -157,12 +157,8 @@ impl<'a> Job<'a> {
         let hours = spill.hours();
         let homes = reject_homes(&hours);
         let days = days_of(&hours, &homes)?;
-        if self.args.dry_run && self.lake_is_new() {
-            let written = self.join_and_write(spill, None, &homes)?;
-            return summary
-                .dry_run(&written, days.iter().map(|day| (day.to_string(), "would be landed".into())));
-        }
-        let lake = open_lake(&self.args.lake)?;
+        let url = &self.args.lake;
+        let lake = if self.args.dry_run { open_lake_to_plan(url)? } else { open_lake(url)? };
         let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
         if plan.is_already_landed() {
             summary.already_landed(&plan);
@@ -170,7 +166,8 @@ impl<'a> Job<'a> {
         }
         if self.args.dry_run {
             let written = self.join_and_write(spill, None, &homes)?;
-            return summary.dry_run(&written, summary::plan_of(&plan).into_iter());
+            summary.dry_run(&written, summary::plan_of(&plan).into_iter());
+            return Ok(());
         }
         self.runtime.block_on(landing::seed(&lake, &seeds()?))?;
         let landing = Mutex::new(self.runtime.block_on(plan.open(now))?);
@@ -194,11 +191,6 @@ impl<'a> Job<'a> {
         let landed = self.runtime.block_on(closed.seal_all(activate_at))?;
         summary.landed(&written, &landed, activate_at);
         Ok(())
-    }
-
-    /// Whether the lake is a folder that is not there, so that a dry run need not make it.
-    fn lake_is_new(&self) -> bool {
-        !self.args.lake.contains("://") && !std::path::Path::new(&self.args.lake).exists()
     }
 
     fn join_and_write(

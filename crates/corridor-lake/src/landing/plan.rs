@@ -13,6 +13,7 @@ use corridor_chain::paths::{self, EntryKind};
 use corridor_chain::{
     ClosedEntry, Day, DayDecision, DayFacts, Entry, Generation, OpenEntry, Refusal, RunIdentity, decide_day,
 };
+use corridor_model::Ledger;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -55,6 +56,15 @@ impl LandingPlan {
     /// Whether the same job has landed every day already, so that there is nothing to do.
     pub fn is_already_landed(&self) -> bool {
         self.days.values().all(|day| matches!(day.decision, DayDecision::AlreadyLanded(_)))
+    }
+
+    /// The equation of the run that landed these days, when this run has nothing to do.
+    pub fn landed_totals(&self) -> Option<Ledger> {
+        let landed = self.days.values().find_map(|day| match &day.decision {
+            DayDecision::AlreadyLanded(generation) => day.facts.generations.get(generation),
+            _ => None,
+        });
+        landed.and_then(|facts| facts.closed.as_ref()).map(|closed| closed.run_totals)
     }
 
     /// Every day with what will be done.

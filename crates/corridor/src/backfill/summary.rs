@@ -4,7 +4,6 @@ use super::read::ReadResult;
 use super::statistics::Statistics;
 use super::write::Written;
 use super::{Input, Job};
-use anyhow::Result;
 use chrono::{DateTime, Utc};
 use corridor_chain::DayDecision;
 use corridor_lake::landing::{LandedDay, LandingPlan};
@@ -124,11 +123,14 @@ impl Summary {
         self.status = Status::DryRun;
         self.count(written);
         self.days = days.collect();
-        Ok(())
     }
 
     pub(super) fn already_landed(&mut self, plan: &LandingPlan) {
         self.status = Status::AlreadyLanded;
+        if let Some(totals) = plan.landed_totals() {
+            self.ledger = totals;
+            self.conserved = totals.is_conserved() && totals.pending == 0;
+        }
         self.days = plan_of(plan).into_iter().collect();
     }
 
