@@ -71,7 +71,7 @@ pub fn expand(name: &str) -> Result<Vec<SourceFile>, SourceError> {
         for entry in matches {
             let path = entry.map_err(|error| SourceError::List {
                 path: error.path().display().to_string(),
-                source: error.into_error(),
+                source: error.into(),
             })?;
             if path.is_dir() { walk(&path, &mut files)? } else { files.push(local_file(&path)?) }
         }

@@ -119,7 +119,7 @@ impl Summary {
         &mut self,
         written: &Written,
         days: impl Iterator<Item = (String, String)>,
-    ) -> Result<()> {
+    ) {
         self.status = Status::DryRun;
         self.count(written);
         self.days = days.collect();
