@@ -17,7 +17,7 @@ pub fn decompress(mut stored: Box<dyn Read + Send>) -> io::Result<Box<dyn Read +
 }
 
 /// Reads until the buffer is full or the input ends; returns the bytes read.
-pub fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match input.read(&mut buffer[filled..]) {

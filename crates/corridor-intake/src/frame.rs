@@ -6,9 +6,9 @@
 //! - Invariants: every byte is in one frame, white space and envelope syntax aside; a record above the limit
 //!   is one defective frame that holds its head, and is skipped without being held.
 
-use crate::decompress::read_full;
 use crate::scan::{DocumentScanner, ElementRange, ScanEnd, opens_document};
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Longest record that is parsed. Kong's practical worst case is about 150 kB, more when bodies are logged.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -44,10 +44,17 @@ pub struct Frame<'c> {
     pub defect: Option<Defect>,
 }
 
+/// Buffers of chunks that are done, to be filled again: fresh pages cost more than the reading itself.
+type Pool = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// Buffers kept for reuse; more are given back to the system.
+const POOL_BUFFERS_MAX: usize = 16;
+
 /// A piece of a file made of whole frames.
 #[derive(Debug)]
 pub struct Chunk {
     bytes: Vec<u8>,
+    pool: Pool,
     byte_offset: u64,
     /// Ranges of document elements; None for lines.
     elements: Option<Vec<(ElementRange, Option<Defect>)>>,
@@ -88,6 +95,15 @@ impl Chunk {
     }
 }
 
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOL_BUFFERS_MAX && self.bytes.capacity() <= 4 * BLOCK_BYTES {
+            pool.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Mode {
     Detect,
@@ -108,6 +124,7 @@ pub struct FrameReader<R> {
     mode: Mode,
     /// The open element is too large and was already reported.
     is_skipping_element: bool,
+    pool: Pool,
 }
 
 impl<R: Read> FrameReader<R> {
@@ -121,6 +138,7 @@ impl<R: Read> FrameReader<R> {
             at_end: false,
             mode: Mode::Detect,
             is_skipping_element: false,
+            pool: Pool::default(),
         }
     }
 
@@ -162,12 +180,30 @@ impl<R: Read> FrameReader<R> {
 
     /// Reads one more block; false at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
-        let old = self.buffer.len();
-        self.buffer.resize(old + BLOCK_BYTES, 0);
-        let filled = read_full(&mut self.input, &mut self.buffer[old..]);
-        self.buffer.truncate(old + *filled.as_ref().unwrap_or(&0));
-        self.at_end = filled? < BLOCK_BYTES;
-        Ok(self.buffer.len() > old)
+        self.buffer.reserve(BLOCK_BYTES);
+        let count = self.input.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut self.buffer)?;
+        self.at_end = count < BLOCK_BYTES;
+        Ok(count > 0)
+    }
+
+    /// The first `end` bytes of the buffer; the rest moves to a used one.
+    fn take_front(&mut self, end: usize) -> Vec<u8> {
+        let mut rest = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        rest.clear();
+        rest.reserve(self.buffer.len() - end + BLOCK_BYTES + 1);
+        rest.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
+        self.byte_offset += end as u64;
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    fn chunk(
+        &self,
+        bytes: Vec<u8>,
+        byte_offset: u64,
+        elements: Option<Vec<(ElementRange, Option<Defect>)>>,
+    ) -> Chunk {
+        Chunk { bytes, pool: Arc::clone(&self.pool), byte_offset, elements }
     }
 
     /// Drops `count` bytes from the front.
@@ -212,11 +248,9 @@ impl<R: Read> FrameReader<R> {
             None if self.buffer.len() <= RECORD_BYTES_MAX => return Ok(None),
             None => return Ok(self.begin_long_line()),
         };
-        let rest = self.buffer.split_off(end);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
         let byte_offset = self.byte_offset;
-        self.byte_offset += bytes.len() as u64;
-        Ok((!bytes.is_empty()).then_some(Chunk { bytes, byte_offset, elements: None }))
+        let bytes = self.take_front(end);
+        Ok((!bytes.is_empty()).then(|| self.chunk(bytes, byte_offset, None)))
     }
 
     /// A line above the limit: its records if it is a document, else one defective frame.
@@ -277,13 +311,11 @@ impl<R: Read> FrameReader<R> {
 
     /// Hands out the bytes before `end` with the elements in them.
     fn cut_elements(&mut self, found: Vec<ElementRange>, end: usize) -> Option<Chunk> {
-        let rest = self.buffer.split_off(end);
-        let bytes = std::mem::replace(&mut self.buffer, rest);
         let byte_offset = self.byte_offset;
-        self.byte_offset += end as u64;
+        let bytes = self.take_front(end);
         self.scanned = self.scanned.saturating_sub(end);
         let elements: Vec<_> = found.into_iter().map(|range| (range, None)).collect();
-        (!elements.is_empty()).then_some(Chunk { bytes, byte_offset, elements: Some(elements) })
+        (!elements.is_empty()).then(|| self.chunk(bytes, byte_offset, Some(elements)))
     }
 
     /// The open element is too large: reports it once with its head, and forgets its bytes.
@@ -304,7 +336,7 @@ impl<R: Read> FrameReader<R> {
         let byte_offset = self.byte_offset;
         self.byte_offset += bytes.len() as u64;
         self.scanned = 0;
-        Chunk { bytes, byte_offset, elements: Some(elements) }
+        self.chunk(bytes, byte_offset, Some(elements))
     }
 
     /// The file ends inside the document: what is left is one truncated frame.
@@ -322,18 +354,14 @@ impl<R: Read> FrameReader<R> {
         self.byte_offset += bytes.len() as u64;
         self.scanned = 0;
         self.mode = Mode::Lines;
-        Some(Chunk { bytes, byte_offset, elements: Some(elements) })
+        Some(self.chunk(bytes, byte_offset, Some(elements)))
     }
 
     fn defective(&mut self, start: usize, index: u32, defect: Defect) -> Chunk {
         let end = self.buffer.len().min(start + HEAD_BYTES);
         let bytes = self.buffer[start..end].to_vec();
         let range = ElementRange { start: 0, end: bytes.len(), index };
-        Chunk {
-            bytes,
-            byte_offset: self.byte_offset + start as u64,
-            elements: Some(vec![(range, Some(defect))]),
-        }
+        self.chunk(bytes, self.byte_offset + start as u64, Some(vec![(range, Some(defect))]))
     }
 }
 

@@ -134,6 +134,8 @@ pub struct Spill {
     folder: tempfile::TempDir,
     options: IpcWriteOptions,
     hours: Mutex<BTreeMap<HourBucket, Arc<Mutex<Hour>>>>,
+    /// Used encode buffers: fresh pages cost more than the encoding.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Spill {
@@ -146,7 +148,7 @@ impl Spill {
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;
-        Ok(Self { folder, options, hours: Mutex::default() })
+        Ok(Self { folder, options, hours: Mutex::default(), buffers: Mutex::default() })
     }
 
     fn hour(&self, hour: HourBucket) -> Arc<Mutex<Hour>> {
@@ -216,10 +218,12 @@ impl Spill {
 
     fn append_batch(&self, hour: HourBucket, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
         let path = self.path(hour, kind);
-        let encoded = encode(batch, self.options.clone());
+        let buffer = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let encoded = encode(batch, self.options.clone(), buffer);
         let bytes =
             encoded.map_err(|source| SpillError::Arrow { action: "encode", path: path.clone(), source })?;
         let written = self.append(&path)?.write_all(&bytes);
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
@@ -336,8 +340,10 @@ impl Spill {
 const ALIGNMENT: usize = 64;
 
 /// One chunk: its padded length, then a whole IPC stream of one batch.
-fn encode(batch: &RecordBatch, options: IpcWriteOptions) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new_with_options(vec![0; ALIGNMENT], &batch.schema(), options)?;
+fn encode(batch: &RecordBatch, options: IpcWriteOptions, mut buffer: Vec<u8>) -> Result<Vec<u8>, ArrowError> {
+    buffer.clear();
+    buffer.resize(ALIGNMENT, 0);
+    let mut writer = StreamWriter::try_new_with_options(buffer, &batch.schema(), options)?;
     writer.write(batch)?;
     let mut bytes = writer.into_inner()?;
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);

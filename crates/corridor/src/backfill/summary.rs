@@ -115,11 +115,7 @@ impl Summary {
         self.bytes_written = written.bytes.clone();
     }
 
-    pub(super) fn dry_run(
-        &mut self,
-        written: &Written,
-        days: impl Iterator<Item = (String, String)>,
-    ) {
+    pub(super) fn dry_run(&mut self, written: &Written, days: impl Iterator<Item = (String, String)>) {
         self.status = Status::DryRun;
         self.count(written);
         self.days = days.collect();
