@@ -113,17 +113,42 @@ pub fn parse_hex_id(id: &str) -> Option<u128> {
         36 => true,
         _ => return None,
     };
-    let mut value: u128 = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        if hyphens && matches!(index, 8 | 13 | 18 | 23) {
-            if *byte != b'-' {
-                return None;
-            }
-            continue;
-        }
-        value = value << 4 | u128::from((*byte as char).to_digit(16)?);
+    let digits = |range: std::ops::Range<usize>| hex_value(&bytes[range]);
+    if !hyphens {
+        return Some(u128::from(digits(0..16)?) << 64 | u128::from(digits(16..32)?));
     }
-    Some(value)
+    if bytes[8] != b'-' || bytes[13] != b'-' || bytes[18] != b'-' || bytes[23] != b'-' {
+        return None;
+    }
+    let head = digits(0..8)? << 32 | digits(9..13)? << 16 | digits(14..18)?;
+    let tail = digits(19..23)? << 48 | digits(24..36)?;
+    Some(u128::from(head) << 64 | u128::from(tail))
+}
+
+/// The digit that each byte stands for; [`NO_DIGIT`] for the rest.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of at most 16 hex digits. Looks at all of them before it judges: ids are hex far more often than not.
+fn hex_value(bytes: &[u8]) -> Option<u64> {
+    let mut value = 0;
+    let mut seen = 0;
+    for byte in bytes {
+        let digit = DIGITS[usize::from(*byte)];
+        seen |= digit;
+        value = value << 4 | u64::from(digit & 0xf);
+    }
+    (seen & NO_DIGIT == 0).then_some(value)
 }
 
 #[cfg(test)]

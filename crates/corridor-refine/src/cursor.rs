@@ -158,8 +158,10 @@ pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
 
 /// Appends a text as a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
-    let is_plain = |byte: &u8| *byte >= 0x20 && !matches!(byte, b'"' | b'\\');
-    if text.as_bytes().iter().all(is_plain) {
+    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    // Without an early end the compiler looks at many bytes at once.
+    let is_plain = !text.bytes().fold(false, |found, byte| found | is_special(byte));
+    if is_plain {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -6,6 +6,7 @@
 
 mod agent;
 mod entropy;
+mod glance;
 mod preview;
 mod pseudonym;
 mod record;

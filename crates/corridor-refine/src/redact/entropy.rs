@@ -59,6 +59,9 @@ pub(super) fn add_spans(text: &str, spans: &mut Vec<Span>) {
 /// Whether most of the run consists of pieces with upper case, lower case and digits mixed, as words,
 /// GUIDs and digests never are.
 fn is_random(run: &[u8]) -> bool {
+    if !run.iter().any(u8::is_ascii_uppercase) {
+        return false;
+    }
     let pieces = run.split(|byte| !byte.is_ascii_alphanumeric());
     let random: usize = pieces.filter(|piece| is_mixed(piece)).map(<[u8]>::len).sum();
     random >= RANDOM_BYTES_MIN

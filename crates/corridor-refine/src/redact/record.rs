@@ -79,11 +79,11 @@ impl Transcoder<'_> {
             if !std::mem::take(&mut is_first) {
                 out.push(b',');
             }
-            let name = unescape(raw_name).unwrap_or(Cow::Borrowed(raw_name));
-            self.name(&name, out);
+            let name = unescape(raw_name).unwrap_or_else(|| Cow::Owned(raw_name.to_owned()));
+            let decision = rule::decide(rule, self.side, &name);
+            self.name(&name, decision.has_plain_name, out);
             out.push(b':');
-            let (child, role) = rule::decide(rule, self.side, &name);
-            let child = match role {
+            let child = match decision.role {
                 Some(rule::PairRole::Name) => {
                     if let Some(Token::String(raw)) = cursor.clone().token() {
                         pair = rule::PairName::of(&unescape(raw).unwrap_or(Cow::Borrowed(raw)));
@@ -91,7 +91,7 @@ impl Transcoder<'_> {
                     Rule::Plain
                 }
                 Some(rule::PairRole::Value) if pair.hides_value(rule) => Rule::Withhold,
-                Some(rule::PairRole::Value) | None => child,
+                Some(rule::PairRole::Value) | None => decision.rule,
             };
             self.value(cursor, child, depth + 1, out)?;
         }
@@ -99,9 +99,10 @@ impl Transcoder<'_> {
         Some(())
     }
 
-    fn name(&mut self, name: &str, out: &mut Vec<u8>) {
-        if name.len() < NAME_BYTES_PLAIN && self.pseudonyms.is_none() {
-            write_string(name, out);
+    fn name(&mut self, name: &Cow<'_, str>, is_plain: bool, out: &mut Vec<u8>) {
+        let is_short = name.len() < NAME_BYTES_PLAIN;
+        if self.pseudonyms.is_none() && (is_short || is_plain) {
+            write_unescaped(name, out);
         } else {
             let masked = mask_text(name, &mut self.count);
             write_string(&self.personal(masked, false), out);
@@ -146,11 +147,11 @@ impl Transcoder<'_> {
             }
             Rule::Address => match self.pseudonyms {
                 Some(pseudonyms) => write_string(&pseudonyms.hide_addresses(&text), out),
-                None => write_string(&mask_text(&text, &mut self.count), out),
+                None => self.masked(&text, out),
             },
             Rule::PersonalName => match self.pseudonyms {
                 Some(pseudonyms) => write_string(&pseudonyms.hash("name", &text), out),
-                None => write_string(&mask_text(&text, &mut self.count), out),
+                None => self.masked(&text, out),
             },
             Rule::Plain
             | Rule::Detail
@@ -167,7 +168,7 @@ impl Transcoder<'_> {
     }
 
     /// A text that may be JSON itself.
-    fn text(&mut self, text: &str, rule: Rule, out: &mut Vec<u8>) {
+    fn text(&mut self, text: &Cow<'_, str>, rule: Rule, out: &mut Vec<u8>) {
         if looks_like_json(text) && self.nested < NESTED_MAX {
             let mut inner = Transcoder {
                 side: self.side,
@@ -190,8 +191,19 @@ impl Transcoder<'_> {
         if is_closed {
             return self.mask(out);
         }
+        if self.pseudonyms.is_none() {
+            return self.masked(text, out);
+        }
         let masked = mask_text(text, &mut self.count);
         write_string(&self.personal(masked, rule == Rule::Detail), out);
+    }
+
+    /// The text without secret shapes.
+    fn masked(&mut self, text: &Cow<'_, str>, out: &mut Vec<u8>) {
+        match mask_text(text, &mut self.count) {
+            Cow::Borrowed(_) => write_unescaped(text, out),
+            Cow::Owned(masked) => write_string(&masked, out),
+        }
     }
 
     /// With a pseudonym key, UPNs inside the text, and addresses in messages, are replaced.
@@ -200,6 +212,18 @@ impl Transcoder<'_> {
             Some(hidden) => Cow::Owned(hidden),
             None => text,
         }
+    }
+}
+
+/// Appends what [`unescape`] gave: what it borrowed stands in the record as it must stand here.
+fn write_unescaped(text: &Cow<'_, str>, out: &mut Vec<u8>) {
+    match text {
+        Cow::Borrowed(raw) => {
+            out.push(b'"');
+            out.extend_from_slice(raw.as_bytes());
+            out.push(b'"');
+        }
+        Cow::Owned(text) => write_string(text, out),
     }
 }
 

@@ -4,9 +4,11 @@
 //! - Out: the rule of the member.
 //! - Source: `soc2-evidence.md` §5. Names are compared without case, `-`, `_` and `.`.
 
+use super::mask_text;
 use super::secret_name::{is_secret, is_secret_header, with_squeezed};
 use corridor_model::Side;
 use foldhash::HashMap;
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 /// What may be told of a value.
@@ -55,25 +57,37 @@ const REMEMBERED_MAX: usize = 4_096;
 const REMEMBERED_BYTES_MAX: usize = 96;
 
 /// What is decided for a member of one name under one rule.
-type Decision = (Rule, Option<PairRole>);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decision {
+    /// The rule of its value.
+    pub(super) rule: Rule,
+    /// Its part in a pair.
+    pub(super) role: Option<PairRole>,
+    /// Whether the name itself holds no secret.
+    pub(super) has_plain_name: bool,
+}
 
 /// Decisions by name, for each parent and side.
-type Decided = HashMap<(Rule, bool), HashMap<Box<str>, Decision>>;
+type Decided = [HashMap<Box<str>, Decision>; (Rule::PersonalName as usize + 1) * 2];
 
 thread_local! {
     /// The same few names come with every record, and a decision
     /// compares a name with some hundred words.
-    static DECIDED: RefCell<Decided> = RefCell::default();
+    static DECIDED: RefCell<Decided> = RefCell::new(std::array::from_fn(|_| HashMap::default()));
 }
 
 /// The rule of the member `name` under `parent`, and its part in a pair.
 pub(super) fn decide(parent: Rule, side: Side, name: &str) -> Decision {
-    let decide = || (child(parent, side, name), pair_role(name, parent, side));
+    let decide = || Decision {
+        rule: child(parent, side, name),
+        role: pair_role(name, parent, side),
+        has_plain_name: matches!(mask_text(name, &mut 0), Cow::Borrowed(_)),
+    };
     if name.len() > REMEMBERED_BYTES_MAX || matches!(parent, Rule::Query | Rule::Withhold | Rule::Sql) {
         return decide();
     }
     DECIDED.with_borrow_mut(|decided| {
-        let decided = decided.entry((parent, side == Side::Kong)).or_default();
+        let decided = &mut decided[parent as usize * 2 + usize::from(side == Side::Kong)];
         if let Some(decision) = decided.get(name) {
             return *decision;
         }

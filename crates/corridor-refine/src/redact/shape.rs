@@ -2,9 +2,10 @@
 //!
 //! - In: any text: plain, JSON, JSON inside JSON, URL, percent-encoded.
 //! - Out: the spans to mask, in order, without overlap.
-//! - Invariants: linear in the text's length, never panics; clean text costs one pass of an automaton; masking
+//! - Invariants: linear in the text's length, never panics; most clean text costs one pass over its bytes; masking
 //!   what was masked changes nothing, and JSON stays JSON.
 
+use super::glance::glance;
 use super::secret_name::{is_secret, with_squeezed};
 use super::{MASK, entropy, span};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -83,6 +84,24 @@ static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
 
 /// The spans of `text` that hold secrets.
 pub(super) fn spans(text: &str) -> Vec<Span> {
+    let glance = glance(text, |name| AUTOMATON.is_match(name));
+    let mut spans = if glance.may_trigger { triggered(text) } else { Vec::new() };
+    if glance.may_be_random {
+        entropy::add_spans(text, &mut spans);
+    }
+    spans
+}
+
+/// The same by the automaton alone.
+#[cfg(test)]
+pub(super) fn spans_without_glance(text: &str) -> Vec<Span> {
+    let mut spans = triggered(text);
+    entropy::add_spans(text, &mut spans);
+    spans
+}
+
+/// The spans that begin with a trigger.
+fn triggered(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut at = 0;
     while let Some(hit) = AUTOMATON.find(Input::new(text).range(at..)) {
@@ -108,7 +127,6 @@ pub(super) fn spans(text: &str) -> Vec<Span> {
             spans.push(span);
         }
     }
-    entropy::add_spans(text, &mut spans);
     spans
 }
 
