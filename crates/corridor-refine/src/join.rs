@@ -8,11 +8,13 @@
 //!   arrives; so every order of arrival gives the same rows. A row leaves once.
 
 mod arrival;
+mod departure;
 mod entities;
 mod index;
 mod keys;
 mod ladder;
 mod outcome;
+mod place;
 mod reuse;
 mod shard;
 mod timeline;
@@ -160,6 +162,9 @@ pub struct Operator<P> {
     forgets: Wheel,
     clocks: Vec<Option<Micros>>,
     pending_count: usize,
+    hasher: RandomState,
+    newcomers: arrival::Newcomers,
+    departures: departure::Departures,
     scratch: arrival::Scratch,
 }
 
@@ -177,6 +182,9 @@ impl<P: Copy + Ord> Operator<P> {
             due_everywhere: Wheel::default(),
             forgets: Wheel::default(),
             pending_count: 0,
+            hasher: RandomState::default(),
+            newcomers: arrival::Newcomers::default(),
+            departures: departure::Departures::default(),
             scratch: arrival::Scratch::default(),
         }
     }
@@ -200,10 +208,12 @@ impl<P: Copy + Ord> Operator<P> {
 
     /// The end of the input: every pending row is final.
     pub fn finish(&mut self, out: &mut Vec<Emitted<P>>) {
+        self.settle(out);
         let mut due = Vec::new();
         self.due_here.drain_all(&mut due);
         self.due_everywhere.drain_all(&mut due);
         self.finalise_all(due, out);
+        self.sweep();
     }
 
     /// Number of rows that are not final yet.
@@ -221,6 +231,7 @@ impl<P: Copy + Ord> Operator<P> {
         self.entities.memory_bytes()
             + self.ids.capacity() * (size_of::<EventId>() + size_of::<u64>())
             + self.index.memory_bytes()
+            + self.reuse.memory_bytes()
     }
 
     fn take_event(
@@ -284,6 +295,7 @@ impl<P: Copy + Ord> Operator<P> {
             return;
         }
         *known = Some(clock);
+        self.settle(out);
         let here = self.clocks.get(self.config.own_shard as usize).copied().flatten();
         let everywhere = self.clocks.iter().copied().min().flatten();
         let mut due = Vec::new();
@@ -306,6 +318,7 @@ impl<P: Copy + Ord> Operator<P> {
         if let Some(here) = here {
             self.forget_before(here);
         }
+        self.sweep();
     }
 
     /// A row that can have no partner and no rival needs no wait.
@@ -313,6 +326,7 @@ impl<P: Copy + Ord> Operator<P> {
         let facts = &self.entities.get(id).facts;
         if self.config.is_immediate && !facts.is_eligible && facts.reuse_key.is_none() {
             self.finalise(id, out);
+            self.sweep();
         }
     }
 

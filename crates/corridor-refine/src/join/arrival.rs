@@ -1,23 +1,34 @@
-//! Arrival: a new event meets those already here; and it is forgotten when its time is over.
+//! Arrival: new events meet those already here.
 //!
-//! - In: an entity that was just remembered.
+//! - In: entities that were just remembered.
 //! - Out: peers on both sides of each pair, introductions owed, reuse marks.
-//! - Invariants: each pair is judged once, when its later event arrives. An event lists at most
-//!   `candidates_max` peers per rung.
+//! - Keeps: those that came since the last meeting. They meet the others together, at the next tick, because
+//!   many look-ups at a time can be made in the order of the index's memory. Where an introduction may be owed
+//!   to another shard, which must leave before the next tick, each meets the others at once.
+//! - Invariants: each pair is judged once, for its later event. An event lists at most `candidates_max` peers
+//!   per rung.
 
 use super::entities::{Entities, Peer, Role};
+use super::index::Found;
 use super::keys::{Probe, probes_of};
 use super::ladder::{Rungs, opposite, rungs_of_pair, slack_of};
-use super::reuse::User;
 use super::shard::ShardId;
-use super::{Emitted, JoinConfig, Operator};
-use corridor_model::{JoinFacts, JoinMethod, Micros, Side};
-use foldhash::fast::RandomState;
+use super::{Emitted, JoinConfig, Operator, reuse};
+use corridor_model::{JoinFacts, JoinMethod, Key128, Micros, Side};
 
-/// Buffers that live from arrival to arrival, to allocate them once.
+/// Events that have met nobody yet.
+#[derive(Debug, Default)]
+pub(super) struct Newcomers {
+    /// In the order of arrival.
+    ids: Vec<u32>,
+    probes: Vec<Probe>,
+    users: Vec<(Key128, u32)>,
+}
+
+/// Buffers that live from meeting to meeting, to allocate them once.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    hasher: RandomState,
+    found: Found,
     probes: Vec<Probe>,
     others: Vec<u32>,
     /// Rungs that became full, to be told to the index.
@@ -51,40 +62,67 @@ impl<P: Copy + Ord> Operator<P> {
         }
     }
 
-    /// Lets a new entity meet those already here.
+    /// Lets a new entity meet those already here, at once or at the next tick.
     pub(super) fn arrive(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
-        self.mark_reuse(id);
-        let entity = self.entities.get(id);
-        if !entity.facts.is_eligible {
-            return;
+        let newcomers = &mut self.newcomers;
+        let facts = &self.entities.get(id).facts;
+        newcomers.users.extend(reuse::key_of(facts).map(|key| (key, id)));
+        if facts.is_eligible {
+            let turn = u32::try_from(newcomers.ids.len()).expect("memory ends before 2^32 entities");
+            newcomers.ids.push(id);
+            probes_of(facts, (id, turn), &self.hasher, &mut newcomers.probes);
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
-        probes_of(&entity.facts, &scratch.hasher, &mut scratch.probes);
-        self.meet(id, &mut scratch, out);
-        self.tell_filled(&mut scratch);
-        let mut released = std::mem::take(&mut scratch.released);
-        self.scratch = scratch;
-        // One may be here twice, and its number is free after the first time: hence by id, once.
-        released.sort_unstable();
-        released.dedup();
-        for id in released {
-            self.forget_if_possible(id);
+        if self.config.shard_count > 1 {
+            self.settle(out);
         }
     }
 
-    fn meet(&mut self, id: u32, scratch: &mut Scratch, out: &mut Vec<Emitted<P>>) {
+    /// Lets all newcomers meet the others, and each other.
+    pub(super) fn settle(&mut self, out: &mut Vec<Emitted<P>>) {
+        let mut newcomers = std::mem::take(&mut self.newcomers);
+        let mut found = std::mem::take(&mut self.scratch.found);
+        self.mark_reused(&mut newcomers.users);
+        self.index.order(&mut newcomers.probes);
+        for probe in newcomers.probes.drain(..) {
+            self.index.meet_few(&probe, &self.entities, &mut found);
+        }
+        found.pairs.sort_unstable();
+        found.hot.sort_by_key(|probe| probe.turn);
+        let (mut pairs, mut hot) = (&found.pairs[..], &found.hot[..]);
+        while let Some(turn) =
+            pairs.first().map(|pair| pair.0).into_iter().chain(hot.first().map(|probe| probe.turn)).min()
+        {
+            let (own_pairs, own_hot);
+            (own_pairs, pairs) = pairs.split_at(pairs.iter().take_while(|pair| pair.0 == turn).count());
+            (own_hot, hot) = hot.split_at(hot.iter().take_while(|probe| probe.turn == turn).count());
+            self.scratch.others.clear();
+            self.scratch.others.extend(own_pairs.iter().map(|pair| pair.1));
+            self.meet(newcomers.ids[turn as usize], own_hot, out);
+        }
+        found.pairs.clear();
+        found.hot.clear();
+        newcomers.ids.clear();
+        self.scratch.found = found;
+        self.newcomers = newcomers;
+        for id in std::mem::take(&mut self.scratch.released) {
+            self.forget_if_possible(id);
+        }
+        self.sweep();
+    }
+
+    /// Judges the pairs of one newcomer: with the others found already, and with those under hot keys.
+    fn meet(&mut self, id: u32, hot: &[Probe], out: &mut Vec<Emitted<P>>) {
+        let scratch = &mut self.scratch;
+        let mut has_full = false;
+        for probe in hot {
+            let slack = slack_of(probe.rung, &self.config);
+            has_full |= self.index.meet(probe, slack, &self.entities, &mut scratch.others);
+        }
         let entity = self.entities.get(id);
         let (other_side, span) = (opposite(entity.facts.side), entity.span());
-        scratch.others.clear();
-        let mut has_full = false;
-        for probe in &scratch.probes {
-            let slack = slack_of(probe.rung, &self.config);
-            has_full |= self.index.meet(probe, (id, slack), &self.entities, &mut scratch.others);
-        }
-        let arrival = self.entities.next_arrival();
         let mut pairing = Pairing {
             id,
-            arrival,
+            arrival: self.entities.next_arrival(),
             entities: &mut self.entities,
             config: &self.config,
             filled: &mut scratch.filled,
@@ -93,10 +131,7 @@ impl<P: Copy + Ord> Operator<P> {
         for other in &scratch.others {
             pairing.judge(*other, out);
         }
-        if !has_full {
-            return;
-        }
-        for probe in scratch.probes.iter().filter(|probe| probe.looks()) {
+        for probe in hot.iter().filter(|probe| has_full && probe.looks()) {
             let slack = slack_of(probe.rung, &self.config);
             for other in self.index.full_near(probe, other_side, span, slack) {
                 if pairing.entities.get(id).full.contains(probe.rung) {
@@ -105,74 +140,31 @@ impl<P: Copy + Ord> Operator<P> {
                 pairing.judge(other, out);
             }
         }
+        self.tell_filled();
     }
 
-    fn tell_filled(&mut self, scratch: &mut Scratch) {
-        for (id, rung) in std::mem::take(&mut scratch.filled) {
+    fn tell_filled(&mut self) {
+        let Scratch { filled, probes, .. } = &mut self.scratch;
+        for (id, rung) in filled.drain(..) {
             let entity = self.entities.get(id);
-            probes_of(&entity.facts, &scratch.hasher, &mut scratch.probes);
-            for probe in scratch.probes.iter().filter(|probe| probe.rung == rung && probe.is_found()) {
-                self.index.fill(probe, id, entity.facts.side, entity.span());
+            probes.clear();
+            probes_of(&entity.facts, (id, 0), &self.hasher, probes);
+            for probe in probes.iter().filter(|probe| probe.rung == rung && probe.is_found()) {
+                self.index.fill(probe, entity.span());
             }
         }
     }
 
-    fn mark_reuse(&mut self, id: u32) {
-        if let Some((key, user)) = User::of(id, &self.entities.get(id).facts) {
-            let reused = &mut self.scratch.others;
-            reused.clear();
-            self.reuse.insert(key, user, self.config.horizon, reused);
-            for id in reused.drain(..) {
-                self.entities.get_mut(id).is_reused = true;
-            }
+    fn mark_reused(&mut self, users: &mut Vec<(Key128, u32)>) {
+        self.reuse.order(users);
+        let reused = &mut self.scratch.others;
+        reused.clear();
+        for user in users.drain(..) {
+            self.reuse.insert(user, self.config.horizon, &self.entities, reused);
         }
-    }
-
-    /// Forgets what the clock has passed.
-    pub(super) fn forget_before(&mut self, clock: Micros) {
-        let mut passed = Vec::new();
-        self.forgets.drain_before(clock, &mut passed);
-        for id in passed {
-            let entity = self.entities.get_mut(id);
-            if entity.forget >= clock {
-                self.forgets.push(entity.forget, id);
-            } else {
-                entity.is_overdue = true;
-                if !entity.lists_peers() {
-                    self.drop_peers(id);
-                }
-                self.forget_if_possible(id);
-            }
+        for id in reused.drain(..) {
+            self.entities.get_mut(id).is_reused = true;
         }
-        self.index.shrink();
-    }
-
-    /// Drops an event's list of peers, and what was kept for its sake.
-    pub(super) fn drop_peers(&mut self, id: u32) {
-        for peer in std::mem::take(&mut self.entities.get_mut(id).peers) {
-            self.entities.release(peer.id);
-            self.forget_if_possible(peer.id);
-        }
-    }
-
-    /// Forgets an entity that is over, unless a pending row names it: a repeated introduction must find it then.
-    pub(super) fn forget_if_possible(&mut self, id: u32) {
-        let entity = self.entities.get(id);
-        if !entity.is_forgettable() {
-            return;
-        }
-        let facts = &*entity.facts;
-        self.ids.remove(&facts.summary.event_id);
-        if let Some((key, user)) = User::of(id, facts) {
-            self.reuse.remove(key, user);
-        }
-        if facts.is_eligible {
-            probes_of(facts, &self.scratch.hasher, &mut self.scratch.probes);
-            for probe in self.scratch.probes.iter().filter(|probe| probe.is_found()) {
-                self.index.remove(probe, id, facts.side, entity.span());
-            }
-        }
-        self.entities.remove(id);
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Entity<P> {
     pub(super) forget: Micros,
     /// The clock is past `forget`, but its row is still pending, or a pending row names it.
     pub(super) is_overdue: bool,
+    /// It is forgotten by the end of the call.
+    pub(super) is_leaving: bool,
     /// Its correlation id is used by another principal.
     pub(super) is_reused: bool,
     /// The row leaves although ticks of other shards are missing.
@@ -69,6 +71,7 @@ impl<P: Copy> Entity<P> {
             full: Rungs::NONE,
             forget,
             is_overdue: false,
+            is_leaving: false,
             is_reused: false,
             lacks_ticks: false,
             references: 0,

@@ -1,6 +1,6 @@
 //! Index: the events that can be found under a key.
 //!
-//! - In: probes of events.
+//! - In: probes of events, many at a time; those of one key in the order of arrival.
 //! - Out: possible partners near a span.
 //! - Keeps: per key and side, the events found there.
 //! - Invariants: under a hot key, events that have too many peers already stand apart, so that a new event
@@ -9,11 +9,13 @@
 use super::entities::Entities;
 use super::keys::{Probe, Use};
 use super::ladder::opposite;
+use super::place;
 use super::timeline::{Span, Timeline};
 use corridor_model::Side;
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::BuildHasher;
 
 /// From this number on, events under one key are ordered by time.
 const FEW_MAX: usize = 16;
@@ -52,7 +54,8 @@ impl Lane {
         false
     }
 
-    fn insert<P: Copy>(&mut self, probe: &Probe, id: u32, entities: &Entities<P>) {
+    fn insert<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>) {
+        let id = probe.id;
         match self {
             Lane::Empty => *self = Lane::One(id),
             Lane::One(first) if *first == id => {}
@@ -69,15 +72,42 @@ impl Lane {
             Lane::Crowd(crowd) => crowd.insert(probe, id, entities),
         }
     }
+
+    fn remove(&mut self, id: u32, span: Span) {
+        let is_empty = match self {
+            Lane::Empty => true,
+            Lane::One(first) => *first == id,
+            Lane::Few(ids) => {
+                ids.retain(|member| *member != id);
+                ids.is_empty()
+            }
+            Lane::Crowd(crowd) => {
+                if !crowd.open.remove(span, id) {
+                    crowd.full.remove(span, id);
+                }
+                crowd.open.is_empty() && crowd.full.is_empty()
+            }
+        };
+        if is_empty {
+            *self = Lane::Empty;
+        }
+    }
 }
 
+/// The events of both sides under one key.
 #[derive(Debug, Default)]
-struct Slot {
+struct Lanes {
     kong: Lane,
     azure: Lane,
 }
 
-impl Slot {
+impl Lanes {
+    fn of(side: Side, id: u32) -> Self {
+        let mut lanes = Self::default();
+        *lanes.lane_mut(side) = Lane::One(id);
+        lanes
+    }
+
     fn lane(&self, side: Side) -> &Lane {
         match side {
             Side::Kong => &self.kong,
@@ -92,48 +122,119 @@ impl Slot {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        matches!((&self.kong, &self.azure), (Lane::Empty, Lane::Empty))
+    /// Whether newcomers must come one by one.
+    fn is_hot(&self) -> bool {
+        matches!(self.kong, Lane::Crowd(_)) || matches!(self.azure, Lane::Crowd(_))
     }
+}
+
+/// What stands under one key. Nearly always one event, so that this is all there is.
+#[derive(Debug, Clone, Copy)]
+enum Slot {
+    One(Side, u32),
+    /// Number of the lanes.
+    Many(u32),
 }
 
 /// The index of all keys.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     slots: HashMap<u64, Slot, RandomState>,
+    lanes: Vec<Lanes>,
+    free_lanes: Vec<u32>,
     /// Number of entries for correlation ids with a counter.
     counted_count: usize,
+    spare: Vec<Probe>,
+}
+
+/// What newcomers find under their keys.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Turn of a newcomer, and an event of the other side that came before it.
+    pub(super) pairs: Vec<(u32, u32)>,
+    /// Probes under hot keys. They are not in the index yet: [`Index::meet`] is for them.
+    pub(super) hot: Vec<Probe>,
 }
 
 impl Index {
-    /// Puts a newcomer under a key if it is to be found there, and adds to `out` the events of the other side
-    /// that are to be told of it. True if there are others, which need not be told.
+    /// Orders probes by the memory that they will touch.
+    pub(super) fn order(&mut self, probes: &mut [Probe]) {
+        let hasher = self.slots.hasher();
+        place::order(probes, &mut self.spare, self.slots.capacity(), |probe| hasher.hash_one(probe.hash));
+    }
+
+    /// Puts a newcomer under a key if it is to be found there, and adds to `found` the events of the other
+    /// side. Under a hot key it does nothing but say so.
+    pub(super) fn meet_few<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>, found: &mut Found) {
+        if probe.usage == Use::LookAtCounted && self.counted_count == 0 {
+            // Many gateways give no counters at all.
+            return;
+        }
+        let slot = match self.slots.entry(probe.hash) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(slot) => {
+                if probe.is_found() {
+                    self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
+                    slot.insert(Slot::One(probe.side, probe.id));
+                }
+                return;
+            }
+        };
+        match *slot {
+            Slot::One(side, other) if !probe.is_found() => {
+                if side != probe.side {
+                    found.pairs.push((probe.turn, other));
+                }
+                return;
+            }
+            Slot::One(side, other) => {
+                let lanes = add(&mut self.lanes, &mut self.free_lanes, Lanes::of(side, other));
+                *slot = Slot::Many(lanes);
+            }
+            Slot::Many(_) => {}
+        }
+        let Slot::Many(number) = *slot else { return };
+        let lanes = &mut self.lanes[number as usize];
+        if lanes.is_hot() {
+            found.hot.push(*probe);
+            return;
+        }
+        if probe.is_found() {
+            self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
+            lanes.lane_mut(probe.side).insert(probe, entities);
+        }
+        if probe.looks() {
+            match lanes.lane(opposite(probe.side)) {
+                Lane::Empty | Lane::Crowd(_) => {}
+                Lane::One(other) => found.pairs.push((probe.turn, *other)),
+                Lane::Few(others) => found.pairs.extend(others.iter().map(|other| (probe.turn, *other))),
+            }
+        }
+    }
+
+    /// Puts a newcomer under a hot key if it is to be found there, and adds to `out` the events of the other
+    /// side that are to be told of it. True if there are others, which need not be told.
     pub(super) fn meet<P: Copy>(
         &mut self,
         probe: &Probe,
-        (id, slack): (u32, i64),
+        slack: i64,
         entities: &Entities<P>,
         out: &mut Vec<u32>,
     ) -> bool {
-        let entity = entities.get(id);
-        let (side, span) = (entity.facts.side, entity.span());
-        match probe.usage {
-            Use::Both => {
-                let slot = self.slots.entry(probe.hash).or_default();
-                slot.lane_mut(side).insert(probe, id, entities);
-                slot.lane(opposite(side)).open_near(span, slack, out)
-            }
-            Use::BeFoundAsCounted => {
-                self.counted_count += 1;
-                self.slots.entry(probe.hash).or_default().lane_mut(side).insert(probe, id, entities);
-                false
-            }
-            // Many gateways give no counters at all.
-            Use::LookAtCounted if self.counted_count == 0 => false,
-            Use::Look | Use::LookAtCounted => self
-                .slots
-                .get(&probe.hash)
-                .is_some_and(|slot| slot.lane(opposite(side)).open_near(span, slack, out)),
+        let Some(lanes) = self.lanes_mut(probe.hash) else { return false };
+        if probe.is_found() {
+            lanes.lane_mut(probe.side).insert(probe, entities);
+        }
+        let span = entities.get(probe.id).span();
+        let has_full = probe.looks() && lanes.lane(opposite(probe.side)).open_near(span, slack, out);
+        self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
+        has_full
+    }
+
+    fn lanes_mut(&mut self, hash: u64) -> Option<&mut Lanes> {
+        match self.slots.get(&hash) {
+            Some(Slot::Many(number)) => Some(&mut self.lanes[*number as usize]),
+            Some(Slot::One(..)) | None => None,
         }
     }
 
@@ -145,7 +246,11 @@ impl Index {
         span: Span,
         slack: i64,
     ) -> impl Iterator<Item = u32> + '_ {
-        let crowd = match self.slots.get(&probe.hash).map(|slot| slot.lane(side)) {
+        let lane = match self.slots.get(&probe.hash) {
+            Some(Slot::Many(number)) => Some(self.lanes[*number as usize].lane(side)),
+            Some(Slot::One(..)) | None => None,
+        };
+        let crowd = match lane {
             Some(Lane::Crowd(crowd)) => Some(&crowd.full),
             None | Some(Lane::Empty | Lane::One(_) | Lane::Few(_)) => None,
         };
@@ -153,42 +258,36 @@ impl Index {
     }
 
     /// Removes an event from under a key.
-    pub(super) fn remove(&mut self, probe: &Probe, id: u32, side: Side, span: Span) {
+    pub(super) fn remove<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>) {
         if probe.usage == Use::BeFoundAsCounted {
             self.counted_count -= 1;
         }
         let Entry::Occupied(mut slot) = self.slots.entry(probe.hash) else { return };
-        let lane = slot.get_mut().lane_mut(side);
-        match lane {
-            Lane::Empty => {}
-            Lane::One(first) => {
-                if *first == id {
-                    *lane = Lane::Empty;
+        let number = match *slot.get() {
+            Slot::One(side, id) => {
+                // Two keys of one event may share a hash.
+                if (side, id) == (probe.side, probe.id) {
+                    slot.remove();
                 }
+                return;
             }
-            Lane::Few(ids) => {
-                ids.retain(|member| *member != id);
-                if ids.is_empty() {
-                    *lane = Lane::Empty;
-                }
-            }
-            Lane::Crowd(crowd) => {
-                if !crowd.open.remove(span, id) {
-                    crowd.full.remove(span, id);
-                }
-                if crowd.open.is_empty() && crowd.full.is_empty() {
-                    *lane = Lane::Empty;
-                }
-            }
+            Slot::Many(number) => number,
+        };
+        let lanes = &mut self.lanes[number as usize];
+        lanes.lane_mut(probe.side).remove(probe.id, entities.get(probe.id).span());
+        match (&lanes.kong, &lanes.azure) {
+            (Lane::Empty, Lane::Empty) => drop(slot.remove()),
+            (Lane::One(id), Lane::Empty) => *slot.get_mut() = Slot::One(Side::Kong, *id),
+            (Lane::Empty, Lane::One(id)) => *slot.get_mut() = Slot::One(Side::Azure, *id),
+            _ => return,
         }
-        if slot.get().is_empty() {
-            slot.remove();
-        }
+        self.free_lanes.push(number);
     }
 
     /// The probe's rung is full for the event.
-    pub(super) fn fill(&mut self, probe: &Probe, id: u32, side: Side, span: Span) {
-        if let Some(Lane::Crowd(crowd)) = self.slots.get_mut(&probe.hash).map(|slot| slot.lane_mut(side))
+    pub(super) fn fill(&mut self, probe: &Probe, span: Span) {
+        let (side, id) = (probe.side, probe.id);
+        if let Some(Lane::Crowd(crowd)) = self.lanes_mut(probe.hash).map(|lanes| lanes.lane_mut(side))
             && crowd.open.remove(span, id)
         {
             crowd.full.insert(span, id);
@@ -205,6 +304,21 @@ impl Index {
     /// Estimate.
     pub(super) fn memory_bytes(&self) -> usize {
         self.slots.capacity() * (size_of::<(u64, Slot)>() + 1)
+            + self.lanes.capacity() * size_of::<Lanes>()
+            + self.spare.capacity() * size_of::<Probe>()
+    }
+}
+
+fn add(lanes: &mut Vec<Lanes>, free: &mut Vec<u32>, new: Lanes) -> u32 {
+    match free.pop() {
+        Some(number) => {
+            lanes[number as usize] = new;
+            number
+        }
+        None => {
+            lanes.push(new);
+            u32::try_from(lanes.len() - 1).expect("memory ends before 2^32 keys")
+        }
     }
 }
 

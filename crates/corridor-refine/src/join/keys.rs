@@ -26,6 +26,12 @@ pub(super) enum Use {
 /// One key of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
+    /// The event.
+    pub(super) id: u32,
+    /// Its number among the newcomers; 0 when that does not matter.
+    pub(super) turn: u32,
+    /// Its side.
+    pub(super) side: Side,
     /// The rung it serves.
     pub(super) rung: JoinMethod,
     /// Hash of the key.
@@ -61,10 +67,16 @@ enum Key {
     Caller(Key128, Key128),
 }
 
-/// Replaces the content of `out` by the probes of an event.
-pub(super) fn probes_of(facts: &JoinFacts, hasher: &RandomState, out: &mut Vec<Probe>) {
-    out.clear();
-    let mut add = |rung, usage, key: Key| out.push(Probe { rung, usage, hash: hasher.hash_one(key) });
+/// Adds the probes of an event to `out`.
+pub(super) fn probes_of(
+    facts: &JoinFacts,
+    (id, turn): (u32, u32),
+    hasher: &RandomState,
+    out: &mut Vec<Probe>,
+) {
+    let side = facts.side;
+    let mut add =
+        |rung, usage, key: Key| out.push(Probe { id, turn, side, rung, usage, hash: hasher.hash_one(key) });
     for id in &facts.request_ids {
         add(JoinMethod::RequestId, Use::Both, Key::Request(*id));
     }

@@ -5,11 +5,14 @@
 //! - Keeps: per key, events by principal and time, those already known as reused apart.
 //! - Invariants: exact. Each event becomes reused once, so that its neighbours are not looked at again.
 
+use super::entities::Entities;
+use super::place;
 use super::timeline::{Span, Timeline};
 use corridor_model::{IdentityKeys, IdentityMatch, JoinFacts, Key128};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::BuildHasher;
 
 /// One user of a correlation id.
 #[derive(Debug, Clone, Copy)]
@@ -20,14 +23,17 @@ pub(super) struct User {
 }
 
 impl User {
-    /// The event as a user of its reuse key. None if it has none, or if its principal can differ from nobody.
-    pub(super) fn of(id: u32, facts: &JoinFacts) -> Option<(Key128, Self)> {
-        let identity = facts.identity;
-        let is_comparable =
-            identity.object_id.is_some() || identity.app_id.is_some() || identity.upn.is_some();
-        let user = Self { id, span: Span::at(facts.start), identity };
-        facts.reuse_key.filter(|_| is_comparable).map(|key| (key, user))
+    fn of<P: Copy>(id: u32, entities: &Entities<P>) -> Self {
+        let facts = &entities.get(id).facts;
+        Self { id, span: Span::at(facts.start), identity: facts.identity }
     }
+}
+
+/// The reuse key of an event. None if it has none, or if its principal can differ from nobody.
+pub(super) fn key_of(facts: &JoinFacts) -> Option<Key128> {
+    let identity = &facts.identity;
+    let is_comparable = identity.object_id.is_some() || identity.app_id.is_some() || identity.upn.is_some();
+    facts.reuse_key.filter(|_| is_comparable)
 }
 
 /// Users of one correlation id by principal.
@@ -41,9 +47,10 @@ struct Users {
     reused: ByPrincipal,
 }
 
+/// The users of one key. Nearly always one.
 #[derive(Debug)]
 enum Slot {
-    One(User),
+    One(u32),
     Many(Box<Users>),
 }
 
@@ -51,34 +58,49 @@ enum Slot {
 #[derive(Debug, Default)]
 pub(super) struct ReuseIndex {
     slots: HashMap<Key128, Slot, RandomState>,
+    spare: Vec<(Key128, u32)>,
 }
 
 impl ReuseIndex {
+    /// Orders users by the memory that they will touch.
+    pub(super) fn order(&mut self, users: &mut [(Key128, u32)]) {
+        let hasher = self.slots.hasher();
+        place::order(users, &mut self.spare, self.slots.capacity(), |(key, _)| hasher.hash_one(key));
+    }
+
     /// Adds a user. Each event that is reused from now on, the new one among them, is added to `reused`.
-    pub(super) fn insert(&mut self, key: Key128, user: User, horizon: i64, reused: &mut Vec<u32>) {
+    pub(super) fn insert<P: Copy>(
+        &mut self,
+        (key, id): (Key128, u32),
+        horizon: i64,
+        entities: &Entities<P>,
+        reused: &mut Vec<u32>,
+    ) {
         match self.slots.entry(key) {
             Entry::Vacant(slot) => {
-                slot.insert(Slot::One(user));
+                slot.insert(Slot::One(id));
             }
             Entry::Occupied(mut slot) => {
                 if let Slot::One(first) = *slot.get() {
+                    let first = User::of(first, entities);
                     let mut users = Box::new(Users::default());
                     users.alone.entry(first.identity).or_default().insert(first.span, first.id);
                     slot.insert(Slot::Many(users));
                 }
                 if let Slot::Many(users) = slot.get_mut() {
-                    users.insert(user, horizon, reused);
+                    users.insert(User::of(id, entities), horizon, reused);
                 }
             }
         }
     }
 
     /// Removes a user.
-    pub(super) fn remove(&mut self, key: Key128, user: User) {
+    pub(super) fn remove<P: Copy>(&mut self, (key, id): (Key128, u32), entities: &Entities<P>) {
         let Entry::Occupied(mut slot) = self.slots.entry(key) else { return };
         let is_empty = match slot.get_mut() {
-            Slot::One(first) => first.id == user.id,
+            Slot::One(first) => *first == id,
             Slot::Many(users) => {
+                let user = User::of(id, entities);
                 if !remove(&mut users.alone, user) {
                     remove(&mut users.reused, user);
                 }
@@ -88,6 +110,12 @@ impl ReuseIndex {
         if is_empty {
             slot.remove();
         }
+    }
+
+    /// Estimate.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.slots.capacity() * (size_of::<(Key128, Slot)>() + 1)
+            + self.spare.capacity() * size_of::<(Key128, u32)>()
     }
 }
 

@@ -1,0 +1,90 @@
+//! Departure: events are forgotten when their time is over and nothing names them.
+//!
+//! - In: the clock, and rows that became final.
+//! - Keeps: those that are about to leave, until the end of the call. They leave together, because many
+//!   removals at a time can be made in the order of the tables' memory.
+//! - Invariants: what left is in no table.
+
+use super::keys::{Probe, probes_of};
+use super::{Operator, place, reuse};
+use corridor_model::{EventId, Key128, Micros};
+use std::hash::BuildHasher;
+
+/// Who leaves, and buffers that live from departure to departure, to allocate them once.
+#[derive(Debug, Default)]
+pub(super) struct Departures {
+    ids: Vec<u32>,
+    probes: Vec<Probe>,
+    users: Vec<(Key128, u32)>,
+    events: Vec<EventId>,
+    spare: Vec<EventId>,
+}
+
+impl<P: Copy + Ord> Operator<P> {
+    /// Forgets what the clock has passed.
+    pub(super) fn forget_before(&mut self, clock: Micros) {
+        let mut passed = Vec::new();
+        self.forgets.drain_before(clock, &mut passed);
+        for id in passed {
+            let entity = self.entities.get_mut(id);
+            if entity.forget >= clock {
+                self.forgets.push(entity.forget, id);
+            } else {
+                entity.is_overdue = true;
+                if !entity.lists_peers() {
+                    self.drop_peers(id);
+                }
+                self.forget_if_possible(id);
+            }
+        }
+        self.sweep();
+        self.index.shrink();
+    }
+
+    /// Drops an event's list of peers, and what was kept for its sake.
+    pub(super) fn drop_peers(&mut self, id: u32) {
+        for peer in std::mem::take(&mut self.entities.get_mut(id).peers) {
+            self.entities.release(peer.id);
+            self.forget_if_possible(peer.id);
+        }
+    }
+
+    /// Lets an entity leave that is over, unless a pending row names it: a repeated introduction must find it
+    /// then. It is gone after the next [`Operator::sweep`].
+    pub(super) fn forget_if_possible(&mut self, id: u32) {
+        let entity = self.entities.get_mut(id);
+        if entity.is_forgettable() && !std::mem::replace(&mut entity.is_leaving, true) {
+            self.departures.ids.push(id);
+        }
+    }
+
+    /// Forgets those that are about to leave.
+    pub(super) fn sweep(&mut self) {
+        let leaving = &mut self.departures;
+        for &id in &leaving.ids {
+            let facts = &self.entities.get(id).facts;
+            leaving.events.push(facts.summary.event_id);
+            leaving.users.extend(reuse::key_of(facts).map(|key| (key, id)));
+            if facts.is_eligible {
+                probes_of(facts, (id, 0), &self.hasher, &mut leaving.probes);
+            }
+        }
+        leaving.probes.retain(Probe::is_found);
+        self.index.order(&mut leaving.probes);
+        for probe in leaving.probes.drain(..) {
+            self.index.remove(&probe, &self.entities);
+        }
+        self.reuse.order(&mut leaving.users);
+        for user in leaving.users.drain(..) {
+            self.reuse.remove(user, &self.entities);
+        }
+        let hasher = self.ids.hasher();
+        place::order(&mut leaving.events, &mut leaving.spare, self.ids.capacity(), |id| hasher.hash_one(id));
+        for event_id in leaving.events.drain(..) {
+            self.ids.remove(&event_id);
+        }
+        for id in leaving.ids.drain(..) {
+            self.entities.remove(id);
+        }
+    }
+}
