@@ -1,9 +1,9 @@
-//! Spill: events wait on the local disk, by event hour, until their hour is joined and written.
+//! Spill: events wait on the local disk, by slices of event time, until their slice is joined and written.
 //!
 //! - In: batches of event rows with their join facts, from any thread and in any order of time.
-//! - Out: hour by hour: the facts for the join, then the rows for the files.
+//! - Out: slice by slice: the facts for the join, then the rows for the files.
 //! - Keeps: only counters; everything else is in files below one temporary folder, gone when it is dropped.
-//! - Invariants: row `r` of batch `b` of an hour is the row whose position says so. What is spilled is redacted.
+//! - Invariants: row `r` of batch `b` of a slice is the row whose position says so. What is spilled is redacted.
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -11,7 +11,7 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::ArrowError;
-use corridor_model::{HourBucket, JoinFacts, Micros};
+use corridor_model::{Slice, JoinFacts, Micros};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -29,9 +29,9 @@ pub struct Position {
     pub byte_offset: u64,
     /// Index of the record in the frame.
     pub record_index: u32,
-    /// Event time; its hour names the spill.
+    /// Event time; its slice names the spill.
     pub time: Micros,
-    /// Batch in the hour's spill; [`Position::NO_ROW`] for an event outside the asked range.
+    /// Batch in the slice's spill; [`Position::NO_ROW`] for an event outside the asked range.
     pub batch: u32,
     /// Row in the batch.
     pub row: u32,
@@ -84,7 +84,7 @@ pub enum SpillError {
     },
 }
 
-/// Kinds of spill files of one hour.
+/// Kinds of spill files of one slice.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Events,
@@ -106,20 +106,20 @@ impl Kind {
     }
 }
 
-/// Counters of one hour.
+/// Counters of one slice.
 #[derive(Debug, Default)]
-struct Hour {
+struct SliceState {
     batch_count: u32,
     event_count: u64,
     row_count: u64,
     reject_count: u64,
 }
 
-/// What the spill holds of one hour.
+/// What the spill holds of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HourSummary {
-    /// The hour of event time.
-    pub hour: HourBucket,
+pub struct SliceSummary {
+    /// The slice of event time.
+    pub slice: Slice,
     /// Events that the join must see.
     pub events: u64,
     /// Those of them that have rows.
@@ -133,7 +133,7 @@ pub struct HourSummary {
 pub struct Spill {
     folder: tempfile::TempDir,
     options: IpcWriteOptions,
-    hours: Mutex<BTreeMap<HourBucket, Arc<Mutex<Hour>>>>,
+    slices: Mutex<BTreeMap<Slice, Arc<Mutex<SliceState>>>>,
     /// Used encode buffers: fresh pages cost more than the encoding.
     buffers: Mutex<Vec<Vec<u8>>>,
 }
@@ -148,39 +148,39 @@ impl Spill {
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;
-        Ok(Self { folder, options, hours: Mutex::default(), buffers: Mutex::default() })
+        Ok(Self { folder, options, slices: Mutex::default(), buffers: Mutex::default() })
     }
 
-    fn hour(&self, hour: HourBucket) -> Arc<Mutex<Hour>> {
-        let mut hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(hours.entry(hour).or_default())
+    fn slice(&self, slice: Slice) -> Arc<Mutex<SliceState>> {
+        let mut slices = self.slices.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slices.entry(slice).or_default())
     }
 
-    fn path(&self, hour: HourBucket, kind: Kind) -> PathBuf {
-        self.folder.path().join(format!("{}.{}", hour.0, kind.suffix()))
+    fn path(&self, slice: Slice, kind: Kind) -> PathBuf {
+        self.folder.path().join(format!("{}.{}", slice.0, kind.suffix()))
     }
 
-    /// Adds one batch of rows to an hour; `facts[i]` belongs to row `i` and gets its position completed.
+    /// Adds one batch of rows to a slice; `facts[i]` belongs to row `i` and gets its position completed.
     /// `records`, when kept, has the same rows.
     pub fn write(
         &self,
-        hour: HourBucket,
+        slice: Slice,
         events: &RecordBatch,
         records: Option<&RecordBatch>,
         facts: &mut [SpilledFacts],
     ) -> Result<(), SpillError> {
         debug_assert_eq!(events.num_rows(), facts.len());
-        let state = self.hour(hour);
+        let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         for (row, spilled) in facts.iter_mut().enumerate() {
             spilled.position.batch = state.batch_count;
             spilled.position.row = u32::try_from(row).unwrap_or(u32::MAX);
         }
-        self.append_batch(hour, Kind::Events, events)?;
+        self.append_batch(slice, Kind::Events, events)?;
         if let Some(records) = records {
-            self.append_batch(hour, Kind::Records, records)?;
+            self.append_batch(slice, Kind::Records, records)?;
         }
-        self.append_facts(hour, Kind::Facts, facts)?;
+        self.append_facts(slice, Kind::Facts, facts)?;
         state.batch_count += 1;
         state.event_count += facts.len() as u64;
         state.row_count += facts.len() as u64;
@@ -188,27 +188,27 @@ impl Spill {
     }
 
     /// Adds events that have no row: those outside the asked range that may be partners.
-    pub fn write_context(&self, hour: HourBucket, facts: &[SpilledFacts]) -> Result<(), SpillError> {
-        let state = self.hour(hour);
+    pub fn write_context(&self, slice: Slice, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.append_facts(hour, Kind::Facts, facts)?;
+        self.append_facts(slice, Kind::Facts, facts)?;
         state.event_count += facts.len() as u64;
         Ok(())
     }
 
-    /// Announces events of later hours in the hour in which they begin.
-    pub fn write_candidates(&self, hour: HourBucket, facts: &[SpilledFacts]) -> Result<(), SpillError> {
-        let state = self.hour(hour);
+    /// Announces events of later slices in the slice in which they begin.
+    pub fn write_candidates(&self, slice: Slice, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let state = self.slice(slice);
         let _held = state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.append_facts(hour, Kind::Candidates, facts)
+        self.append_facts(slice, Kind::Candidates, facts)
     }
 
-    /// Adds rejects that stood among the events of an hour.
-    pub fn write_rejects(&self, hour: HourBucket, rejects: &RecordBatch) -> Result<(), SpillError> {
-        let state = self.hour(hour);
+    /// Adds rejects that stood among the events of a slice.
+    pub fn write_rejects(&self, slice: Slice, rejects: &RecordBatch) -> Result<(), SpillError> {
+        let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.reject_count += rejects.num_rows() as u64;
-        self.append_batch(hour, Kind::Rejects, rejects)
+        self.append_batch(slice, Kind::Rejects, rejects)
     }
 
     fn append(&self, path: &Path) -> Result<File, SpillError> {
@@ -216,8 +216,8 @@ impl Spill {
         file.map_err(|source| SpillError::Io { action: "open", path: path.to_owned(), source })
     }
 
-    fn append_batch(&self, hour: HourBucket, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
-        let path = self.path(hour, kind);
+    fn append_batch(&self, slice: Slice, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
+        let path = self.path(slice, kind);
         let buffer = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let encoded = encode(batch, self.options.clone(), buffer);
         let bytes =
@@ -227,8 +227,8 @@ impl Spill {
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
-    fn append_facts(&self, hour: HourBucket, kind: Kind, facts: &[SpilledFacts]) -> Result<(), SpillError> {
-        let path = self.path(hour, kind);
+    fn append_facts(&self, slice: Slice, kind: Kind, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+        let path = self.path(slice, kind);
         let mut bytes = Vec::with_capacity(facts.len() * 256);
         for spilled in facts {
             let at = bytes.len();
@@ -242,33 +242,33 @@ impl Spill {
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
-    /// The hours that hold anything, ascending.
-    pub fn hours(&self) -> Vec<HourSummary> {
-        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner);
-        let summary = |(hour, state): (&HourBucket, &Arc<Mutex<Hour>>)| {
+    /// The slices that hold anything, ascending.
+    pub fn slices(&self) -> Vec<SliceSummary> {
+        let slices = self.slices.lock().unwrap_or_else(PoisonError::into_inner);
+        let summary = |(slice, state): (&Slice, &Arc<Mutex<SliceState>>)| {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            HourSummary {
-                hour: *hour,
+            SliceSummary {
+                slice: *slice,
                 events: state.event_count,
                 rows: state.row_count,
                 rejects: state.reject_count,
             }
         };
-        hours.iter().map(summary).collect()
+        slices.iter().map(summary).collect()
     }
 
-    /// Calls `visit` with the announced candidates of an hour, in no order.
+    /// Calls `visit` with the announced candidates of a slice, in no order.
     pub fn read_candidates(
         &self,
-        hour: HourBucket,
+        slice: Slice,
         visit: impl FnMut(SpilledFacts),
     ) -> Result<(), SpillError> {
-        self.read_facts_file(&self.path(hour, Kind::Candidates), visit)
+        self.read_facts_file(&self.path(slice, Kind::Candidates), visit)
     }
 
-    /// Calls `visit` with the events of an hour, in no order.
-    pub fn read_facts(&self, hour: HourBucket, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
-        self.read_facts_file(&self.path(hour, Kind::Facts), visit)
+    /// Calls `visit` with the events of a slice, in no order.
+    pub fn read_facts(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        self.read_facts_file(&self.path(slice, Kind::Facts), visit)
     }
 
     fn read_facts_file(&self, path: &Path, mut visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
@@ -292,19 +292,19 @@ impl Spill {
         }
     }
 
-    /// The event rows of an hour, by batch number.
-    pub fn read_events(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
-        self.read_batches(&self.path(hour, Kind::Events))
+    /// The event rows of a slice, by batch number.
+    pub fn read_events(&self, slice: Slice) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(slice, Kind::Events))
     }
 
-    /// The redacted records of an hour, by batch number; empty when they are not kept.
-    pub fn read_records(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
-        self.read_batches(&self.path(hour, Kind::Records))
+    /// The redacted records of a slice, by batch number; empty when they are not kept.
+    pub fn read_records(&self, slice: Slice) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(slice, Kind::Records))
     }
 
-    /// The rejects of an hour.
-    pub fn read_rejects(&self, hour: HourBucket) -> Result<Vec<RecordBatch>, SpillError> {
-        self.read_batches(&self.path(hour, Kind::Rejects))
+    /// The rejects of a slice.
+    pub fn read_rejects(&self, slice: Slice) -> Result<Vec<RecordBatch>, SpillError> {
+        self.read_batches(&self.path(slice, Kind::Rejects))
     }
 
     /// One read of the whole file; the batches then point into its bytes.
@@ -327,11 +327,11 @@ impl Spill {
         Ok(batches)
     }
 
-    /// Frees the disk that an hour takes.
-    pub fn remove(&self, hour: HourBucket) {
+    /// Frees the disk that a slice takes.
+    pub fn remove(&self, slice: Slice) {
         for kind in [Kind::Events, Kind::Records, Kind::Rejects, Kind::Facts, Kind::Candidates] {
             // A file that stays only costs disk until the folder is dropped.
-            let _ = std::fs::remove_file(self.path(hour, kind));
+            let _ = std::fs::remove_file(self.path(slice, kind));
         }
     }
 }
@@ -410,17 +410,17 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for compression in [None, Some(CompressionType::LZ4_FRAME)] {
             let spill = Spill::create(parent.path(), compression).unwrap();
-            let hour = HourBucket(7);
-            spill.write(hour, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
-            spill.write(hour, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
-            spill.write_candidates(HourBucket(5), &[spilled(2)]).unwrap();
+            let slice = Slice(7);
+            spill.write(slice, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
+            spill.write(slice, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
+            spill.write_candidates(Slice(5), &[spilled(2)]).unwrap();
             let counts: Vec<_> =
-                spill.hours().iter().map(|found| (found.hour, found.events, found.rows)).collect();
-            assert_eq!(counts, [(HourBucket(5), 0, 0), (hour, 3, 3)]);
-            let batches = spill.read_events(hour).unwrap();
+                spill.slices().iter().map(|found| (found.slice, found.events, found.rows)).collect();
+            assert_eq!(counts, [(Slice(5), 0, 0), (slice, 3, 3)]);
+            let batches = spill.read_events(slice).unwrap();
             let mut seen = Vec::new();
             spill
-                .read_facts(hour, |spilled| {
+                .read_facts(slice, |spilled| {
                     let column = batches[spilled.position.batch as usize].column(0);
                     seen.push((
                         spilled.position.byte_offset,
@@ -429,8 +429,8 @@ mod tests {
                 })
                 .unwrap();
             assert_eq!(seen, [(0, 10), (1, 11), (2, 12)]);
-            spill.remove(hour);
-            assert!(spill.read_events(hour).unwrap().is_empty());
+            spill.remove(slice);
+            assert!(spill.read_events(slice).unwrap().is_empty());
         }
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "the folder goes with the value");
     }

@@ -35,4 +35,4 @@ pub use join::{JoinConfidence, JoinFacts, JoinMethod, JoinOutcome, JoinState, Pe
 pub use ledger::Ledger;
 pub use origin::Origin;
 pub use rejection::{RejectCode, Rejection};
-pub use time::{HourBucket, Micros};
+pub use time::{HourBucket, Micros, Slice};

@@ -46,6 +46,11 @@ impl Micros {
         HourBucket(self.0.div_euclid(HOUR))
     }
 
+    /// The slice this moment belongs to.
+    pub fn slice(self) -> Slice {
+        Slice(self.0.div_euclid(SLICE))
+    }
+
     /// As chrono's type, for printing. None outside chrono's range.
     pub fn as_datetime(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_micros(self.0)
@@ -87,6 +92,30 @@ impl HourBucket {
     }
 }
 
+/// Length of a [`Slice`] in microseconds.
+const SLICE: i64 = 10 * MINUTE;
+
+/// Ten minutes of event time: the unit in which a backfill spills, joins and loads rows. It divides the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slice(pub i64);
+
+impl Slice {
+    /// First moment of the slice.
+    pub fn start(self) -> Micros {
+        Micros(self.0.saturating_mul(SLICE))
+    }
+
+    /// First moment after the slice.
+    pub fn end(self) -> Micros {
+        Micros(self.0.saturating_add(1).saturating_mul(SLICE))
+    }
+
+    /// The hour it is part of.
+    pub fn hour(self) -> HourBucket {
+        self.start().hour()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +126,13 @@ mod tests {
         assert_eq!(t.to_string(), "2026-03-04T09:20:14.912000Z");
         assert_eq!((t.hour().date().as_str(), t.hour().hour_of_day().as_str()), ("2026-03-04", "09"));
         assert!(t.hour().start() <= t && t < t.hour().end());
+    }
+
+    #[test]
+    fn slices_divide_the_hour() {
+        let t = Micros(HOUR * 7 + 59 * MINUTE);
+        assert_eq!((t.slice().hour(), t.slice().end()), (HourBucket(7), HourBucket(7).end()));
+        assert!(t.slice().start() <= t && t < t.slice().end());
     }
 
     #[test]

@@ -25,11 +25,11 @@ use corridor_chain::{Day, InputEntry, RunIdentity, Table};
 use corridor_intake::{Location, SourceFile};
 use corridor_lake::landing::{self, Landing, RunReport};
 use corridor_lake::seed_file;
-use corridor_lake::spill::{HourSummary, Spill};
+use corridor_lake::spill::{SliceSummary, Spill};
 use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan, open_source};
-use corridor_model::{HourBucket, Micros, Side};
+use corridor_model::{HourBucket, Micros, Side, Slice};
 use corridor_refine::Context;
-use joined::JoinedHour;
+use joined::JoinedSlice;
 use progress::{Progress, Unit};
 use read::{ReadPlan, ReadResult};
 use std::collections::BTreeMap;
@@ -154,9 +154,9 @@ impl<'a> Job<'a> {
         now: DateTime<Utc>,
         summary: &mut Summary,
     ) -> Result<()> {
-        let hours = spill.hours();
-        let homes = reject_homes(&hours);
-        let days = days_of(&hours, &homes)?;
+        let slices = spill.slices();
+        let homes = reject_homes(&slices);
+        let days = days_of(&slices, &homes)?;
         let url = &self.args.lake;
         let lake = if self.args.dry_run { open_lake_to_plan(url)? } else { open_lake(url)? };
         let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
@@ -199,8 +199,8 @@ impl<'a> Job<'a> {
         landing: Option<&Mutex<Landing>>,
         homes: &Homes,
     ) -> Result<Written> {
-        let target = Target { landing, runtime: self.runtime.handle().clone() };
-        let hour_count = spill.hours().iter().filter(|hour| hour.rows > 0).count() as u64;
+        let target = Target { landing, runtime: self.runtime.handle() };
+        let hour_count = slices_by_hour(&spill.slices()).len() as u64;
         let progress = Progress::start("writing", Unit::Hours, hour_count);
         // One hour waits while each thread has one in work: the bound on rows in memory.
         let (sender, receiver) = sync_channel::<HourWork>(1);
@@ -280,43 +280,69 @@ fn expand(name: &str, runtime: &Runtime) -> Result<Vec<SourceFile>> {
     Ok(objects.into_iter().map(file).collect())
 }
 
-/// For each hour that is written, the hours of the spill whose rejects go there.
-type Homes = BTreeMap<HourBucket, Vec<HourBucket>>;
+/// For each hour that is written, the slices of the spill whose rejects go there.
+type Homes = BTreeMap<HourBucket, Vec<Slice>>;
 
 /// Rejects of an hour without rows go to the first hour with rows; without any row to the first hour of 1970.
-fn reject_homes(hours: &[HourSummary]) -> Homes {
-    let first = hours.iter().find(|hour| hour.rows > 0).map_or(HourBucket(0), |hour| hour.hour);
+fn reject_homes(slices: &[SliceSummary]) -> Homes {
+    let with_rows = slices_by_hour(slices);
+    let first = with_rows.keys().next().copied().unwrap_or(HourBucket(0));
     let mut homes = Homes::new();
-    for hour in hours.iter().filter(|hour| hour.rejects > 0) {
-        let home = if hour.rows > 0 { hour.hour } else { first };
-        homes.entry(home).or_default().push(hour.hour);
+    for found in slices.iter().filter(|found| found.rejects > 0) {
+        let hour = found.slice.hour();
+        let home = if with_rows.contains_key(&hour) { hour } else { first };
+        homes.entry(home).or_default().push(found.slice);
     }
     homes
 }
 
-fn days_of(hours: &[HourSummary], homes: &Homes) -> Result<Vec<Day>> {
-    let with_rows = hours.iter().filter(|hour| hour.rows > 0).map(|hour| hour.hour);
-    let hours: std::collections::BTreeSet<_> = with_rows.chain(homes.keys().copied()).collect();
-    let mut days = hours.into_iter().map(Day::of).collect::<Result<Vec<_>, _>>()?;
+/// The number of slices with rows of each hour that has any.
+fn slices_by_hour(slices: &[SliceSummary]) -> BTreeMap<HourBucket, usize> {
+    let mut hours = BTreeMap::new();
+    for found in slices.iter().filter(|found| found.rows > 0) {
+        *hours.entry(found.slice.hour()).or_default() += 1;
+    }
+    hours
+}
+
+fn days_of(slices: &[SliceSummary], homes: &Homes) -> Result<Vec<Day>> {
+    let mut hours = slices_by_hour(slices);
+    hours.extend(homes.keys().map(|hour| (*hour, 0)));
+    let mut days = hours.into_keys().map(Day::of).collect::<Result<Vec<_>, _>>()?;
     days.dedup();
     Ok(days)
 }
 
-/// Joins all hours and queues those that have anything to write.
+/// Joins all slices and queues each hour that has anything to write, as soon as it is complete.
 fn feed_writers(spill: &Spill, homes: &Homes, queue: &SyncSender<HourWork>) -> Result<()> {
+    let expected = slices_by_hour(&spill.slices());
     let mut homes = homes.clone();
-    let send = |joined: JoinedHour, reject_hours: Vec<HourBucket>| {
-        let stopped = |_| anyhow!("the writers stopped");
-        queue.send(HourWork { joined, reject_hours }).map_err(stopped)
+    let mut open: BTreeMap<HourBucket, Vec<JoinedSlice>> = BTreeMap::new();
+    let mut send = |hour: HourBucket, mut slices: Vec<JoinedSlice>| {
+        slices.sort_unstable_by_key(|joined| joined.slice);
+        let reject_slices = homes.remove(&hour).unwrap_or_default();
+        queue.send(HourWork { hour, slices, reject_slices }).map_err(|_| anyhow!("the writers stopped"))
     };
     joined::join(spill, |joined| {
-        let reject_hours = homes.remove(&joined.hour).unwrap_or_default();
-        if joined.rows.is_empty() && joined.copies.is_empty() && reject_hours.is_empty() {
+        if joined.rows.is_empty() && joined.copies.is_empty() {
             return Ok(());
         }
-        send(joined, reject_hours)
+        let hour = joined.slice.hour();
+        let slices = open.entry(hour).or_default();
+        slices.push(joined);
+        if Some(&slices.len()) == expected.get(&hour) {
+            return send(hour, open.remove(&hour).unwrap_or_default());
+        }
+        Ok(())
     })?;
-    homes.into_iter().try_for_each(|(hour, reject_hours)| send(JoinedHour::empty(hour), reject_hours))
+    // What is left are rejects of a run without rows.
+    let left: Vec<_> = homes.keys().copied().collect();
+    for hour in left {
+        let reject_slices = homes.remove(&hour).unwrap_or_default();
+        let work = HourWork { hour, slices: Vec::new(), reject_slices };
+        queue.send(work).map_err(|_| anyhow!("the writers stopped"))?;
+    }
+    Ok(())
 }
 
 fn seeds() -> Result<Vec<(Table, bytes::Bytes)>> {
@@ -343,10 +369,10 @@ mod tests {
 
     #[test]
     fn rejects_go_to_their_hour_or_to_the_first_with_rows() {
-        let hour = |hour, rows, rejects| HourSummary { hour: HourBucket(hour), events: rows, rows, rejects };
-        let homes = reject_homes(&[hour(i64::MIN, 0, 1), hour(5, 9, 2), hour(6, 9, 0), hour(7, 0, 3)]);
-        let home = |hour| HourBucket(hour);
-        assert_eq!(homes, BTreeMap::from([(home(5), vec![home(i64::MIN), home(5), home(7)])]));
-        assert_eq!(reject_homes(&[hour(i64::MIN, 0, 1)]), BTreeMap::from([(home(0), vec![home(i64::MIN)])]));
+        let slice = |slice, rows, rejects| SliceSummary { slice: Slice(slice), events: rows, rows, rejects };
+        let homes = reject_homes(&[slice(i64::MIN, 0, 1), slice(30, 9, 2), slice(31, 0, 1), slice(60, 0, 3)]);
+        let all = [i64::MIN, 30, 31, 60].map(Slice).to_vec();
+        assert_eq!(homes, BTreeMap::from([(HourBucket(5), all)]));
+        assert_eq!(reject_homes(&[slice(i64::MIN, 0, 1)]), BTreeMap::from([(HourBucket(0), vec![Slice(i64::MIN)])]));
     }
 }

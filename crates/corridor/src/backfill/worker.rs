@@ -1,9 +1,9 @@
-//! Worker: refines the frames of a chunk and spills the events by hour.
+//! Worker: refines the frames of a chunk and spills the events by slice.
 //!
 //! - In: chunks of any file and side.
 //! - Out: batches in the spill; counts and the digest of what was read.
 //! - Keeps: one batch of rows, their facts, and the rejects of one chunk.
-//! - Invariants: a record is counted exactly once. Rejects go to the hour of their neighbours in the chunk, so
+//! - Invariants: a record is counted exactly once. Rejects go to the slice of their neighbours in the chunk, so
 //!   that the choice does not depend on threads.
 
 use super::Range;
@@ -14,7 +14,7 @@ use arrow_select::take::take_record_batch;
 use corridor_intake::frame::{Defect, Frame};
 use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
 use corridor_lake::{EventBatchBuilder, RecordsBuilder, RejectRow, RejectsBuilder};
-use corridor_model::{HourBucket, Origin, RecordDigest, RejectCode, Rejection, Side, time};
+use corridor_model::{Slice, Origin, RecordDigest, RejectCode, Rejection, Side, time};
 use corridor_refine::{Context, Outcome, Refined, redact, refine, reject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ const BATCH_RECORD_BYTES: usize = 32 * 1024 * 1024;
 /// Events this far outside the asked range are still looked at as partners. Longer than any horizon.
 const CONTEXT_MARGIN: i64 = 6 * time::HOUR;
 
-/// Hour of rejects without a neighbour that is an event; they go to the first hour of the run.
-pub const NO_HOUR: HourBucket = HourBucket(i64::MIN);
+/// Slice of rejects without a neighbour that is an event; they go to the first hour of the run.
+pub const NO_SLICE: Slice = Slice(i64::MIN);
 
 /// Sums of the records of each file, by file index.
 pub type Digests = BTreeMap<u32, InputDigest>;
@@ -65,13 +65,13 @@ impl Counts {
     }
 }
 
-/// A rejected record with its place, until the hour of its chunk is known.
+/// A rejected record with its place, until the slice of its chunk is known.
 struct PendingReject {
     rejection: Rejection,
     origin: Origin,
     index: u32,
     digest: RecordDigest,
-    hour: Option<HourBucket>,
+    slice: Option<Slice>,
 }
 
 /// What a worker counts, and the rejects of its chunk.
@@ -89,12 +89,12 @@ impl Tally {
         bytes: &[u8],
         origin: &Origin,
         index: u32,
-        hour: Option<HourBucket>,
+        slice: Option<Slice>,
     ) {
         let digest = RecordDigest::of(bytes);
         self.digests.entry(origin.file_index).or_default().add(&digest);
         *self.counts.rejects.entry(rejection.code).or_default() += 1;
-        self.rejects.push(PendingReject { rejection, origin: origin.clone(), index, digest, hour });
+        self.rejects.push(PendingReject { rejection, origin: origin.clone(), index, digest, slice });
     }
 }
 
@@ -114,17 +114,17 @@ impl<'p> Worker<'p> {
 
     /// Refines one chunk.
     pub fn process(&mut self, work: &Work) -> Result<(), SpillError> {
-        let (mut first_hour, mut hour) = (None, None);
+        let (mut first_slice, mut slice) = (None, None);
         for frame in work.chunk.frames() {
             let path = Arc::clone(&work.path);
             let origin = Origin { file_index: work.file_index, path, byte_offset: frame.byte_offset };
-            self.process_frame(work.side, &frame, &origin, &mut hour);
-            first_hour = first_hour.or(hour);
+            self.process_frame(work.side, &frame, &origin, &mut slice);
+            first_slice = first_slice.or(slice);
             if self.batch.is_full() {
                 self.batch.flush(self.spill)?;
             }
         }
-        self.flush_rejects(work.side, first_hour)
+        self.flush_rejects(work.side, first_slice)
     }
 
     /// Spills what is left.
@@ -138,7 +138,7 @@ impl<'p> Worker<'p> {
         side: Side,
         frame: &Frame<'_>,
         origin: &Origin,
-        hour: &mut Option<HourBucket>,
+        slice: &mut Option<Slice>,
     ) {
         let Self { context, batch, tally, .. } = self;
         if let Some(defect) = frame.defect {
@@ -150,15 +150,15 @@ impl<'p> Worker<'p> {
                     (RejectCode::Truncated, "the file ends inside this record or its envelope")
                 }
             };
-            return tally.reject(reject(code, detail, frame.bytes), frame.bytes, origin, frame.index, *hour);
+            return tally.reject(reject(code, detail, frame.bytes), frame.bytes, origin, frame.index, *slice);
         }
         refine(side, frame.bytes, context, &mut |outcome| match outcome {
             Outcome::Rejected(rejection, index) => {
-                tally.reject(rejection, frame.bytes, origin, frame.index + index, *hour);
+                tally.reject(rejection, frame.bytes, origin, frame.index + index, *slice);
             }
             Outcome::Event(mut refined, text) => {
                 refined.event.record_index += frame.index;
-                *hour = Some(refined.event.event_time.hour());
+                *slice = Some(refined.event.event_time.slice());
                 tally.digests.entry(origin.file_index).or_default().add(&refined.event.record_sha256);
                 if batch.append(side, &refined, text, origin, context) {
                     tally.counts.events[side as usize] += 1;
@@ -170,12 +170,12 @@ impl<'p> Worker<'p> {
         });
     }
 
-    /// Spills the chunk's rejects, each in the hour of the event before it, else of the first event after it.
-    fn flush_rejects(&mut self, side: Side, first_hour: Option<HourBucket>) -> Result<(), SpillError> {
-        let mut by_hour: BTreeMap<HourBucket, RejectsBuilder> = BTreeMap::new();
+    /// Spills the chunk's rejects, each in the slice of the event before it, else of the first event after it.
+    fn flush_rejects(&mut self, side: Side, first_slice: Option<Slice>) -> Result<(), SpillError> {
+        let mut by_slice: BTreeMap<Slice, RejectsBuilder> = BTreeMap::new();
         for pending in self.tally.rejects.drain(..) {
-            let hour = pending.hour.or(first_hour).unwrap_or(NO_HOUR);
-            by_hour.entry(hour).or_insert_with(|| RejectsBuilder::new(16)).append(&RejectRow {
+            let slice = pending.slice.or(first_slice).unwrap_or(NO_SLICE);
+            by_slice.entry(slice).or_insert_with(|| RejectsBuilder::new(16)).append(&RejectRow {
                 rejection: &pending.rejection,
                 side,
                 origin: &pending.origin,
@@ -185,9 +185,9 @@ impl<'p> Worker<'p> {
                 event_time: None,
             });
         }
-        by_hour
+        by_slice
             .into_iter()
-            .try_for_each(|(hour, mut rejects)| self.spill.write_rejects(hour, &rejects.finish()))
+            .try_for_each(|(slice, mut rejects)| self.spill.write_rejects(slice, &rejects.finish()))
     }
 }
 
@@ -261,8 +261,8 @@ impl Batch {
 
     fn flush(&mut self, spill: &Spill) -> Result<(), SpillError> {
         announce(spill, self.facts.iter().chain(&self.context))?;
-        for (hour, facts) in by_hour(std::mem::take(&mut self.context)) {
-            spill.write_context(hour, &facts)?;
+        for (slice, facts) in by_slice(std::mem::take(&mut self.context)) {
+            spill.write_context(slice, &facts)?;
         }
         if self.facts.is_empty() {
             return Ok(());
@@ -270,19 +270,19 @@ impl Batch {
         let events = self.events.finish();
         let records = self.records.as_mut().map(RecordsBuilder::finish);
         let mut facts = std::mem::replace(&mut self.facts, Vec::with_capacity(BATCH_ROWS));
-        let first = facts[0].position.time.hour();
-        if facts.iter().all(|spilled| spilled.position.time.hour() == first) {
+        let first = facts[0].position.time.slice();
+        if facts.iter().all(|spilled| spilled.position.time.slice() == first) {
             return spill.write(first, &events, records.as_ref(), &mut facts);
         }
-        let mut rows_by_hour: BTreeMap<HourBucket, Vec<u32>> = BTreeMap::new();
+        let mut rows_by_slice: BTreeMap<Slice, Vec<u32>> = BTreeMap::new();
         for (row, spilled) in (0..).zip(&facts) {
-            rows_by_hour.entry(spilled.position.time.hour()).or_default().push(row);
+            rows_by_slice.entry(spilled.position.time.slice()).or_default().push(row);
         }
-        for (hour, rows) in rows_by_hour {
+        for (slice, rows) in rows_by_slice {
             let mut part: Vec<_> = rows.iter().map(|row| facts[*row as usize].clone()).collect();
             let rows = UInt32Array::from(rows);
             let records = records.as_ref().map(|records| rows_of(records, &rows));
-            spill.write(hour, &rows_of(&events, &rows), records.as_ref(), &mut part)?;
+            spill.write(slice, &rows_of(&events, &rows), records.as_ref(), &mut part)?;
         }
         Ok(())
     }
@@ -292,25 +292,25 @@ fn rows_of(batch: &RecordBatch, rows: &UInt32Array) -> RecordBatch {
     take_record_batch(batch, rows).expect("the rows are of this batch")
 }
 
-fn by_hour(facts: Vec<SpilledFacts>) -> BTreeMap<HourBucket, Vec<SpilledFacts>> {
-    let mut hours: BTreeMap<HourBucket, Vec<SpilledFacts>> = BTreeMap::new();
+fn by_slice(facts: Vec<SpilledFacts>) -> BTreeMap<Slice, Vec<SpilledFacts>> {
+    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
     for spilled in facts {
-        hours.entry(spilled.position.time.hour()).or_default().push(spilled);
+        slices.entry(spilled.position.time.slice()).or_default().push(spilled);
     }
-    hours
+    slices
 }
 
-/// Announces activities that began in an earlier hour, so that the Kong events of that hour find them.
+/// Announces activities that began in an earlier slice, so that the Kong events of that slice find them.
 fn announce<'f>(spill: &Spill, facts: impl Iterator<Item = &'f SpilledFacts>) -> Result<(), SpillError> {
-    let mut hours: BTreeMap<HourBucket, Vec<SpilledFacts>> = BTreeMap::new();
+    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
     for spilled in facts {
-        let start = spilled.facts.start.hour();
+        let start = spilled.facts.start.slice();
         if spilled.facts.side == Side::Azure
             && spilled.facts.is_eligible
-            && start < spilled.position.time.hour()
+            && start < spilled.position.time.slice()
         {
-            hours.entry(start).or_default().push(spilled.clone());
+            slices.entry(start).or_default().push(spilled.clone());
         }
     }
-    hours.into_iter().try_for_each(|(hour, facts)| spill.write_candidates(hour, &facts))
+    slices.into_iter().try_for_each(|(slice, facts)| spill.write_candidates(slice, &facts))
 }

@@ -1,11 +1,11 @@
-//! Write: joined hours become Parquet files of their days.
+//! Write: joined hours become Parquet files of their days, slice by slice.
 //!
-//! - In: [`JoinedHour`]s and the rows in the spill.
+//! - In: hours of [`JoinedSlice`]s, and their rows in the spill.
 //! - Out: files in the lake (none in a dry run), and the counts of each day.
-//! - Keeps: the rows of the hours in work, one for each thread.
+//! - Keeps: for each thread the rows of one slice, and the open files of one hour.
 //! - Invariants: rows are sorted by event time, then event id. A copy with other content is a reject ID_CONFLICT.
 
-use super::joined::{Copied, JoinedHour};
+use super::joined::{Copied, JoinedSlice};
 use super::progress::Progress;
 use super::statistics::Statistics;
 use anyhow::{Context as _, Result};
@@ -17,7 +17,7 @@ use corridor_lake::{
     EncodedFile, FileRoller, FinalRow, RejectRow, RejectsBuilder, RollConfig, evidence_batches, gather,
     same_content,
 };
-use corridor_model::{EventId, HourBucket, Ledger, Origin, RejectCode, Rejection, Side};
+use corridor_model::{EventId, HourBucket, Ledger, Origin, RejectCode, Rejection, Side, Slice};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
@@ -30,7 +30,7 @@ pub struct Target<'t> {
     /// The landing; None in a dry run.
     pub landing: Option<&'t Mutex<Landing>>,
     /// Runs the store's requests.
-    pub runtime: tokio::runtime::Handle,
+    pub runtime: &'t tokio::runtime::Handle,
 }
 
 /// What writing counted.
@@ -67,12 +67,14 @@ impl Written {
     }
 }
 
-/// An hour to write, with the hours whose rejects go along.
+/// An hour to write.
 pub struct HourWork {
-    /// The joined rows.
-    pub joined: JoinedHour,
-    /// Hours of the spill whose rejects belong here.
-    pub reject_hours: Vec<HourBucket>,
+    /// The hour.
+    pub hour: HourBucket,
+    /// Its joined slices, ascending.
+    pub slices: Vec<JoinedSlice>,
+    /// Slices of the spill whose rejects belong here.
+    pub reject_slices: Vec<Slice>,
 }
 
 /// Writes hours until the queue ends.
@@ -86,50 +88,56 @@ pub fn write_hours(
     loop {
         let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
         let Ok(work) = next else { return Ok(written) };
-        let hour = work.joined.hour;
-        if let Err(error) = write_hour(spill, target, &work, &mut written) {
+        let (hour, has_rows) = (work.hour, !work.slices.is_empty());
+        if let Err(error) = write_hour(spill, target, work, &mut written) {
             // Taking the rest keeps the join from waiting for ever; the run fails all the same.
             while queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv().is_ok() {}
             return Err(error.context(format!("write hour {} of {}", hour.hour_of_day(), hour.date())));
         }
-        spill.remove(hour);
-        progress.advance(u64::from(!work.joined.rows.is_empty()));
+        progress.advance(u64::from(has_rows));
     }
 }
 
-fn write_hour(spill: &Spill, target: &Target<'_>, work: &HourWork, written: &mut Written) -> Result<()> {
-    let HourWork { joined, reject_hours } = work;
-    let day = Day::of(joined.hour)?;
-    let events = spill.read_events(joined.hour)?;
+fn write_hour(spill: &Spill, target: &Target<'_>, work: HourWork, written: &mut Written) -> Result<()> {
+    let mut ledger = Ledger::default();
+    let mut sink = FileSink::open(target, work.hour)?;
+    let mut rejects = Vec::new();
+    for joined in work.slices {
+        let events = spill.read_events(joined.slice)?;
+        let conflicts = conflicts_of(&events, &joined.copies);
+        let conflict_count = conflicts.num_rows() as u64;
+        ledger.rows += joined.rows.len() as u64;
+        ledger.duplicates += joined.copies.len() as u64 - conflict_count;
+        written.statistics.conflicts += conflict_count;
+        joined.outcomes.iter().for_each(|outcome| written.statistics.count(outcome));
+        rejects.push(conflicts);
+        if let Some(sink) = &mut sink {
+            sink.write_slice(spill, &events, &joined)?;
+        }
+        drop(events);
+        spill.remove(joined.slice);
+    }
+    for slice in work.reject_slices {
+        rejects.extend(spill.read_rejects(slice)?);
+    }
+    ledger.rejects = rejects.iter().map(|batch| batch.num_rows() as u64).sum();
+    ledger.records_in = ledger.rows + ledger.duplicates + ledger.rejects;
+    *written.ledgers.entry(Day::of(work.hour)?).or_default() += ledger;
+    match sink {
+        Some(sink) => sink.finish(&rejects, written),
+        None => Ok(()),
+    }
+}
+
+/// Those copies of a slice that say something else than their rows, as rejects.
+fn conflicts_of(events: &[RecordBatch], copies: &[Copied]) -> RecordBatch {
     let mut conflicts = RejectsBuilder::new(16);
-    for copy in &joined.copies {
-        if !is_true_copy(&events, copy) {
-            reject_conflict(&events, copy, &mut conflicts);
+    for copy in copies {
+        if !is_true_copy(events, copy) {
+            reject_conflict(events, copy, &mut conflicts);
         }
     }
-    let conflict_count = conflicts.len() as u64;
-    let mut rejects = vec![conflicts.finish()];
-    for hour in reject_hours {
-        rejects.extend(spill.read_rejects(*hour)?);
-    }
-    let ledger = {
-        let rows = joined.rows.len() as u64;
-        let rejects = rejects.iter().map(|batch| batch.num_rows() as u64).sum();
-        let duplicates = joined.copies.len() as u64 - conflict_count;
-        Ledger { records_in: rows + duplicates + rejects, rows, duplicates, rejects, pending: 0 }
-    };
-    *written.ledgers.entry(day.clone()).or_default() += ledger;
-    written.statistics.conflicts += conflict_count;
-    joined.outcomes.iter().for_each(|outcome| written.statistics.count(outcome));
-    let Some(landing) = target.landing else { return Ok(()) };
-    let needs_rows = landing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).needs_rows(&day);
-    if !needs_rows {
-        return Ok(());
-    }
-    let mut sink = FileSink { landing, target, day, hour: joined.hour, written };
-    sink.write_rows(spill, &events, joined)?;
-    drop(events);
-    sink.write_rejects(&rejects)
+    conflicts.finish()
 }
 
 /// Whether a copy says the same as its row.
@@ -191,62 +199,107 @@ impl CopiedRow<'_> {
     }
 }
 
-/// Turns batches of one hour into files of the lake.
+/// Turns the slices of one hour into files of the lake.
 struct FileSink<'s> {
     landing: &'s Mutex<Landing>,
-    target: &'s Target<'s>,
+    runtime: &'s tokio::runtime::Handle,
     day: Day,
-    hour: HourBucket,
-    written: &'s mut Written,
+    hour: u8,
+    events: TableSink,
+    records: TableSink,
+    rejects: TableSink,
 }
 
-impl FileSink<'_> {
-    fn write_rows(&mut self, spill: &Spill, events: &[RecordBatch], joined: &JoinedHour) -> Result<()> {
-        let batches = evidence_batches(events, &joined.rows, &joined.outcomes, BATCH_ROWS);
-        self.write_table(Table::Events, batches)?;
-        let records = spill.read_records(joined.hour)?;
-        if !records.is_empty() {
-            self.write_table(Table::Records, gather(&records, &joined.rows, BATCH_ROWS))?;
+/// The open file of one table, and what was written before it.
+struct TableSink {
+    table: Table,
+    roller: FileRoller,
+    files: u32,
+    bytes: u64,
+}
+
+impl TableSink {
+    fn new(table: Table) -> Self {
+        Self { table, roller: FileRoller::new(table, RollConfig::default()), files: 0, bytes: 0 }
+    }
+}
+
+impl<'s> FileSink<'s> {
+    /// None in a dry run, and for a day whose rows were written by a run that was stopped later.
+    fn open(target: &Target<'s>, hour: HourBucket) -> Result<Option<FileSink<'s>>> {
+        let Some(landing) = target.landing else { return Ok(None) };
+        let day = Day::of(hour)?;
+        if !landing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).needs_rows(&day) {
+            return Ok(None);
+        }
+        Ok(Some(FileSink {
+            landing,
+            runtime: target.runtime,
+            day,
+            hour: u8::try_from(hour.0.rem_euclid(24)).context("hour of day")?,
+            events: TableSink::new(Table::Events),
+            records: TableSink::new(Table::Records),
+            rejects: TableSink::new(Table::Rejects),
+        }))
+    }
+
+    fn write_slice(&mut self, spill: &Spill, events: &[RecordBatch], joined: &JoinedSlice) -> Result<()> {
+        for batch in evidence_batches(events, &joined.rows, &joined.outcomes, BATCH_ROWS) {
+            let file = self.events.roller.write(&batch?)?;
+            self.put(Table::Events, file)?;
+        }
+        let records = spill.read_records(joined.slice)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        for batch in gather(&records, &joined.rows, BATCH_ROWS) {
+            let file = self.records.roller.write(&batch?)?;
+            self.put(Table::Records, file)?;
         }
         Ok(())
     }
 
-    fn write_rejects(&mut self, rejects: &[RecordBatch]) -> Result<()> {
-        let rows = sorted_rejects(rejects);
-        self.write_table(Table::Rejects, gather(rejects, &rows, BATCH_ROWS))
-    }
-
-    fn write_table(
-        &mut self,
-        table: Table,
-        batches: impl Iterator<Item = Result<RecordBatch, corridor_lake::EncodeError>>,
-    ) -> Result<()> {
-        let mut roller = FileRoller::new(table, RollConfig::default());
-        let mut part = 0;
-        for batch in batches {
-            if let Some(file) = roller.write(&batch?)? {
-                self.put(table, &mut part, file)?;
-            }
+    fn finish(mut self, rejects: &[RecordBatch], written: &mut Written) -> Result<()> {
+        for batch in gather(rejects, &sorted_rejects(rejects), BATCH_ROWS) {
+            let file = self.rejects.roller.write(&batch?)?;
+            self.put(Table::Rejects, file)?;
         }
-        roller.finish()?.map_or(Ok(()), |file| self.put(table, &mut part, file))
+        for table in Table::ALL {
+            let file = self.sink(table).roller.finish()?;
+            self.put(table, file)?;
+            let sink = self.sink(table);
+            written.files += u64::from(sink.files);
+            *written.bytes.entry(table.as_str()).or_default() += sink.bytes;
+        }
+        Ok(())
     }
 
-    fn put(&mut self, table: Table, part: &mut u32, file: EncodedFile) -> Result<()> {
-        *self.written.bytes.entry(table.as_str()).or_default() += file.bytes.len() as u64;
-        self.written.files += 1;
+    fn sink(&mut self, table: Table) -> &mut TableSink {
+        match table {
+            Table::Events => &mut self.events,
+            Table::Records => &mut self.records,
+            Table::Rejects => &mut self.rejects,
+        }
+    }
+
+    fn put(&mut self, table: Table, file: Option<EncodedFile>) -> Result<()> {
+        let Some(file) = file else { return Ok(()) };
+        let (day, hour) = (self.day.clone(), self.hour);
+        let sink = self.sink(table);
         let new = NewFile {
-            table,
-            day: self.day.clone(),
-            hour: u8::try_from(self.hour.0.rem_euclid(24)).context("hour of day")?,
-            part: *part,
+            table: sink.table,
+            day,
+            hour,
+            part: sink.files,
             rows: file.rows,
             sha256: file.sha256,
             rolled_by: file.rolled_by.as_str().into(),
             bytes: file.bytes,
         };
-        *part += 1;
+        sink.files += 1;
+        sink.bytes += new.bytes.len() as u64;
         let mut landing = self.landing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.target.runtime.block_on(landing.put_file(new))?;
+        self.runtime.block_on(landing.put_file(new))?;
         Ok(())
     }
 }
