@@ -27,7 +27,7 @@ use corridor_lake::landing::{self, Landing, RunReport};
 use corridor_lake::seed_file;
 use corridor_lake::spill::{SliceSummary, Spill};
 use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan, open_source};
-use corridor_model::{HourBucket, Micros, Side, Slice};
+use corridor_model::{HourBucket, Ledger, Micros, Side, Slice};
 use corridor_refine::Context;
 use joined::JoinedSlice;
 use progress::{Progress, Unit};
@@ -173,6 +173,7 @@ impl<'a> Job<'a> {
         let landing = Mutex::new(self.runtime.block_on(plan.open(now))?);
         let written = self.join_and_write(spill, Some(&landing), &homes)?;
         let landing = landing.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        check_conservation(summary.ledger.records_in, &written.total())?;
         let report = RunReport {
             totals: written.total(),
             ledgers: written.ledgers.clone(),
@@ -311,6 +312,17 @@ fn days_of(slices: &[SliceSummary], homes: &Homes) -> Result<Vec<Day>> {
     let mut days = hours.into_keys().map(Day::of).collect::<Result<Vec<_>, _>>()?;
     days.dedup();
     Ok(days)
+}
+
+/// The last gate before a day becomes evidence: what was read must be what was written.
+fn check_conservation(records_read: u64, written: &Ledger) -> Result<()> {
+    if written.is_conserved() && written.records_in == records_read {
+        return Ok(());
+    }
+    bail!(
+        "conservation does not hold: {records_read} records were read, and the files account for {written}; \
+         nothing was sealed. This is a fault of Corridor: please report it with this message"
+    )
 }
 
 /// Joins all slices and queues each hour that has anything to write, as soon as it is complete.

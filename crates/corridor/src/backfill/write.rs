@@ -102,6 +102,10 @@ fn write_hour(spill: &Spill, target: &Target<'_>, work: HourWork, written: &mut 
     let mut ledger = Ledger::default();
     let mut sink = FileSink::open(target, work.hour)?;
     let mut rejects = Vec::new();
+    // Before the slices are removed, and their rejects with them.
+    for slice in work.reject_slices {
+        rejects.extend(spill.read_rejects(slice)?);
+    }
     for joined in work.slices {
         let events = spill.read_events(joined.slice)?;
         let conflicts = conflicts_of(&events, &joined.copies);
@@ -116,9 +120,6 @@ fn write_hour(spill: &Spill, target: &Target<'_>, work: HourWork, written: &mut 
         }
         drop(events);
         spill.remove(joined.slice);
-    }
-    for slice in work.reject_slices {
-        rejects.extend(spill.read_rejects(slice)?);
     }
     ledger.rejects = rejects.iter().map(|batch| batch.num_rows() as u64).sum();
     ledger.records_in = ledger.rows + ledger.duplicates + ledger.rejects;
