@@ -5,10 +5,11 @@
 //! - Invariants: typed borrowed decoding in one pass; never panics; no header value, body, statement or claim dump
 //!   leaves this module; unknown categories are events like all others.
 //!
-//! Modules stand in flow order: fields → decode → kind, timestamp → sql, answer → verdict → identity → ids →
+//! Modules stand in flow order: fields, key_table → decode → kind, timestamp → sql, answer → verdict → identity → ids →
 //! columns, extra → facts.
 
 mod fields;
+mod key_table;
 
 mod decode;
 

@@ -5,6 +5,7 @@
 //! - Invariants: no query value leaves this module; a trailing slash and the method's case do not count.
 
 use corridor_model::Key128;
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// Host and path of a URL.
@@ -21,11 +22,11 @@ pub(crate) struct UrlParts<'a> {
 /// Cuts a URL (`scheme://host:port/path?query`) or a request target (`/path?query`).
 pub(crate) fn split_url(url: &str) -> UrlParts<'_> {
     let url = url.trim();
-    let url = url.split_once('#').map_or(url, |(head, _)| head);
-    let (before_query, query) = url.split_once('?').unwrap_or((url, ""));
-    match before_query.split_once("://") {
+    let url = memchr(b'#', url.as_bytes()).map_or(url, |at| &url[..at]);
+    let (before_query, query) = cut_at(url, b'?').unwrap_or((url, ""));
+    match cut_scheme(before_query) {
         Some((scheme, rest)) if !scheme.contains('/') => {
-            let (authority, path) = match rest.find('/') {
+            let (authority, path) = match memchr(b'/', rest.as_bytes()) {
                 Some(at) => rest.split_at(at),
                 None => (rest, ""),
             };
@@ -33,6 +34,19 @@ pub(crate) fn split_url(url: &str) -> UrlParts<'_> {
         }
         _ => UrlParts { host: None, path: before_query, query },
     }
+}
+
+/// What stands before and behind the first `://`.
+fn cut_scheme(url: &str) -> Option<(&str, &str)> {
+    let mut colons = memchr::memchr_iter(b':', url.as_bytes());
+    let at = colons.find(|at| url[at + 1..].starts_with("//"))?;
+    Some((&url[..at], &url[at + 3..]))
+}
+
+/// What stands before and behind the first `mark`, an ASCII byte.
+fn cut_at(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = memchr(mark, text.as_bytes())?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// The host of `user:password@host:port`, lower case. None when empty.
@@ -63,7 +77,7 @@ pub(crate) fn call_at_host_key(method: &str, host: &str, path: &str) -> Key128 {
 }
 
 fn comparable_path(path: &str) -> &str {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let path = cut_at(path, b'?').map_or(path, |(path, _)| path);
     path.trim_end_matches('/')
 }
 

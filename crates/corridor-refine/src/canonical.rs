@@ -5,7 +5,7 @@
 //! - Invariants: white space, order of members, escapes and the spelling of fractions do not matter; of members
 //!   with the same name the last one counts.
 
-use crate::cursor::{Cursor, DEPTH_MAX, Token, unescape, write_string};
+use crate::cursor::{Cursor, DEPTH_MAX, Token, write_string};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -35,7 +35,7 @@ fn write_value(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, depth: u32) -> Option
             }
             out.push(b']');
         }
-        Token::String(raw) => write_string(&unescape(raw)?, out),
+        Token::String(raw) => write_string(&cursor.unescape(raw)?, out),
         Token::Scalar(raw) => write_scalar(raw, out),
     }
     Some(())
@@ -46,7 +46,7 @@ fn write_object(cursor: &mut Cursor<'_>, out: &mut Vec<u8>, depth: u32) -> Optio
     let start = out.len();
     let mut members: Vec<(Cow<'_, str>, Range<usize>)> = Vec::new();
     while let Some(name) = cursor.member()? {
-        let name = unescape(name)?;
+        let name = cursor.unescape(name)?;
         let member_start = out.len() - start;
         write_string(&name, out);
         out.push(b':');

@@ -15,6 +15,8 @@ pub(crate) const DEPTH_MAX: u32 = 120;
 pub(crate) struct Cursor<'j> {
     text: &'j str,
     at: usize,
+    /// Whether the string read last holds an escape.
+    has_escape: bool,
 }
 
 /// The start of a value, or a whole scalar.
@@ -33,7 +35,7 @@ impl<'j> Cursor<'j> {
     /// At the start of a text; None when it is not JSON.
     pub(crate) fn over(text: &'j str) -> Option<Self> {
         serde_json::from_str::<serde::de::IgnoredAny>(text).ok()?;
-        Some(Self { text, at: 0 })
+        Some(Self { text, at: 0, has_escape: false })
     }
 
     /// The next byte that is no white space.
@@ -128,24 +130,31 @@ impl<'j> Cursor<'j> {
         }
     }
 
+    /// The string that was read last, without its escapes. None for broken escapes.
+    pub(crate) fn unescape(&self, raw: &'j str) -> Option<Cow<'j, str>> {
+        if self.has_escape { unescape(raw) } else { Some(Cow::Borrowed(raw)) }
+    }
+
     /// A string at its opening quote.
     fn string(&mut self) -> Option<&'j str> {
         let start = self.at + 1;
         let mut at = start;
         let bytes = self.text.as_bytes();
+        self.has_escape = false;
         loop {
             at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
             if bytes[at] == b'"' {
                 self.at = at + 1;
                 return Some(&self.text[start..at]);
             }
+            self.has_escape = true;
             at += 2;
         }
     }
 }
 
 /// A raw string without its escapes. None for broken escapes (a lone surrogate).
-pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
+fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
     }

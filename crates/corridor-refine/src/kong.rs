@@ -86,6 +86,7 @@ fn refine_parsed<'e>(
         event_id,
         event_time,
         correlation,
+        target,
         caller: &caller,
         credential,
         verdict,

@@ -10,6 +10,7 @@
 use corridor_model::RejectCode;
 use memchr::{memchr_iter, memmem};
 use scan::{End, array_end, skip_blank, value_end};
+use std::sync::LazyLock;
 
 mod scan;
 
@@ -270,7 +271,9 @@ impl Splitter<'_> {
 
 /// Whether a key `records` can be somewhere in the bytes.
 fn may_be_envelope(bytes: &[u8]) -> bool {
-    memmem::find(bytes, b"ecords\"").is_some() || memmem::find(bytes, b"ECORDS\"").is_some()
+    static FINDERS: LazyLock<[memmem::Finder<'static>; 2]> =
+        LazyLock::new(|| [memmem::Finder::new(b"ecords\""), memmem::Finder::new(b"ECORDS\"")]);
+    FINDERS.iter().any(|finder| finder.find(bytes).is_some())
 }
 
 /// Whether the bytes can hold a second value behind the first object.

@@ -5,10 +5,12 @@
 //! - Invariants: values under secret names, bodies and statements are withheld and counted; token shapes are masked;
 //!   with pseudonyms switched on, no address and no name with `@` is stored here.
 
-use crate::redact;
+use crate::{cursor, redact};
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 /// Longest object. What does not fit is left out, and `records` still has it.
 const EXTRA_BYTES_MAX: usize = 4_096;
@@ -41,6 +43,16 @@ const PAYLOAD_WORDS: [&str; 12] = [
     "header",
     "cookie",
 ];
+
+/// All of [`PAYLOAD_WORDS`] at once, in any case.
+static PAYLOADS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .prefilter(false)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(PAYLOAD_WORDS)
+        .expect("the words are few and short")
+});
 
 /// Writes the leftovers. Adds to `redactions` what was withheld or masked.
 pub(super) fn write_extra<'p>(
@@ -89,12 +101,13 @@ fn masked_name(name: &str) -> String {
 }
 
 fn quote(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
+    let mut out = Vec::with_capacity(text.len() + 2);
+    cursor::write_string(text, &mut out);
+    String::from_utf8(out).expect("a JSON string is UTF-8")
 }
 
 fn is_withheld_name(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    redact::is_secret_name(name) || PAYLOAD_WORDS.iter().any(|word| lower.contains(word))
+    PAYLOADS.is_match(name) || redact::is_secret_name(name)
 }
 
 /// The JSON text of one value without secrets; None when it is withheld.
@@ -153,8 +166,8 @@ fn clean_value(
 }
 
 fn clean_text(text: &str, personal: Personal, redactions: &mut u32) -> Option<String> {
-    let is_personal = text.contains('@') || text.parse::<IpAddr>().is_ok();
-    if personal == Personal::Withheld && is_personal {
+    let is_personal = || text.contains('@') || text.parse::<IpAddr>().is_ok();
+    if personal == Personal::Withheld && is_personal() {
         *redactions += 1;
         return None;
     }
@@ -168,7 +181,8 @@ fn clean_text(text: &str, personal: Personal, redactions: &mut u32) -> Option<St
 
 /// A text in which URLs have lost their queries.
 pub(super) fn without_queries<'t>(text: &'t str, redactions: &mut u32) -> Cow<'t, str> {
-    if !text.contains("://") || !text.contains('?') {
+    let has_query = memchr::memchr(b'?', text.as_bytes()).is_some();
+    if !has_query || !text.contains("://") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

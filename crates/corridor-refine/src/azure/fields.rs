@@ -5,7 +5,7 @@
 //! - Invariants: one table per place; a key without a row follows the place's default. Values that may hold secrets
 //!   or personal text have the action [`Action::Withhold`] and are counted, never kept.
 
-use std::collections::HashMap;
+use super::key_table::KeyTable;
 use std::sync::LazyLock;
 
 /// A value that Corridor reads, whatever the record calls it. Each is named after its key in synapse-diagnostics.md.
@@ -421,33 +421,17 @@ const SCOPES: [Scope; SCOPE_COUNT] = [
     Scope::Error,
 ];
 
-struct Table {
-    rows: HashMap<&'static [u8], Action, foldhash::fast::FixedState>,
-    other: Action,
-}
-
-static TABLES: LazyLock<[Table; SCOPE_COUNT]> = LazyLock::new(|| {
+static TABLES: LazyLock<[(KeyTable<Action>, Action); SCOPE_COUNT]> = LazyLock::new(|| {
     SCOPES.map(|scope| {
         let (lists, other) = rows(scope);
-        let mut rows = HashMap::default();
-        for (key, action) in lists.iter().copied().flatten() {
-            rows.entry(key.as_bytes()).or_insert(*action);
-        }
-        Table { rows, other }
+        (KeyTable::of(lists.iter().copied().flatten().copied()), other)
     })
 });
 
-/// Longest key of any table.
-const KEY_BYTES_MAX: usize = 80;
-
 /// What to do with the value of a key, compared without case.
 pub(super) fn action(scope: Scope, key: &str) -> Action {
-    let table = &TABLES[scope as usize];
-    let mut lower = [0; KEY_BYTES_MAX];
-    let Some(lower) = lower.get_mut(..key.len()) else { return table.other };
-    lower.copy_from_slice(key.as_bytes());
-    lower.make_ascii_lowercase();
-    table.rows.get(&*lower).copied().unwrap_or(table.other)
+    let (table, other) = &TABLES[scope as usize];
+    table.get(key.as_bytes()).unwrap_or(*other)
 }
 
 #[cfg(test)]
@@ -468,7 +452,7 @@ mod tests {
         for (index, scope) in SCOPES.into_iter().enumerate() {
             assert_eq!(scope as usize, index);
             for (key, _) in rows(scope).0.iter().copied().flatten() {
-                assert!(key.len() <= KEY_BYTES_MAX && *key == key.to_ascii_lowercase(), "{key}");
+                assert_eq!(*key, key.to_ascii_lowercase());
             }
         }
     }

@@ -68,7 +68,11 @@ fn normal_upn(text: &str) -> Option<Option<String>> {
     let (local, domain) = text.rsplit_once('@')?;
     let is_plain = |part: &str| {
         !part.is_empty()
-            && !part.chars().any(|c| c.is_whitespace() || c.is_control() || "/\\\"<>:;,".contains(c))
+            && !part.chars().any(|c| {
+                matches!(c, '/' | '\\' | '"' | '<' | '>' | ':' | ';' | ',')
+                    || c.is_whitespace()
+                    || c.is_control()
+            })
     };
     if !is_plain(local) || !is_plain(domain) || local.contains('@') || !domain.contains('.') {
         return None;

@@ -245,8 +245,8 @@ impl<'a> Draft<'a> {
 
     fn canonical_id(&self) -> Option<Cow<'a, str>> {
         let of_tenant = |id: &str, prefix: &str| match &self.tenant_id {
-            Some(tenant) => Cow::Owned(format!("{tenant}/{prefix}{id}")),
-            None => Cow::Owned(format!("{prefix}{id}")),
+            Some(tenant) => Cow::Owned([tenant.as_ref(), "/", prefix, id].concat()),
+            None => Cow::Owned([prefix, id].concat()),
         };
         if let Some(object_id) = &self.object_id {
             return Some(of_tenant(object_id, ""));
@@ -258,7 +258,7 @@ impl<'a> Draft<'a> {
             return Some(upn.clone());
         }
         if let Some(consumer) = &self.consumer {
-            return Some(Cow::Owned(format!("consumer:{consumer}")));
+            return Some(Cow::Owned(["consumer:", consumer].concat()));
         }
         if let Some(login) = &self.sql_login {
             return Some(Cow::Owned(format!("sql:{login}")));

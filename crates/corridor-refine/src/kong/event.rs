@@ -26,6 +26,8 @@ pub(super) struct Found<'s, 'e> {
     pub(super) event_time: Micros,
     /// Correlation id and who made it.
     pub(super) correlation: (Option<Cow<'e, str>>, CorrelationOrigin),
+    /// What was called.
+    pub(super) target: UrlParts<'e>,
     /// Who called.
     pub(super) caller: &'s Caller<'e>,
     /// With what.
@@ -56,7 +58,7 @@ pub(super) fn event_of<'e>(entry: &'e Entry<'_>, record: &Record<'_>, found: Fou
     event.verdict = found.verdict;
     fill_correlation(&mut event, entry, found.correlation);
     fill_identity(&mut event, entry, found.caller, found.credential);
-    fill_request(&mut event, entry);
+    fill_request(&mut event, entry, found.target);
     fill_answer(&mut event, entry);
     fill_gateway(&mut event, entry);
     fill_ai(&mut event, entry, found.facts, found.verdict);
@@ -115,9 +117,8 @@ fn fill_identity<'e>(
     event.roles = caller.roles.clone();
 }
 
-fn fill_request<'e>(event: &mut Event<'e>, entry: &'e Entry<'_>) {
+fn fill_request<'e>(event: &mut Event<'e>, entry: &'e Entry<'_>, target: UrlParts<'e>) {
     let request = &entry.request;
-    let target = target_of(entry);
     event.http_method = request.method.as_text();
     event.query_names = request.query.list(target.query).map(Cow::Owned);
     event.url_host = target.host;

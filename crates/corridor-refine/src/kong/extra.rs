@@ -63,8 +63,10 @@ fn is_withheld_name(name: &str) -> bool {
         "statement",
         "sql",
     ];
-    let lower = name.to_ascii_lowercase();
-    redact::is_secret_name(name) || TEXTS.iter().any(|word| lower.contains(word))
+    let holds = |word: &str| {
+        name.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    redact::is_secret_name(name) || TEXTS.iter().any(|word| holds(word))
 }
 
 fn clean(value: Value, depth: u8, withheld: &mut u32) -> Option<Value> {

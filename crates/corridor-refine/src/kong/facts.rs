@@ -72,7 +72,7 @@ impl Keys {
         let operation = event
             .http_method
             .as_deref()
-            .map(|method| format!("{method} {}", event.url_path.as_deref().unwrap_or("")).trim_end().into());
+            .map(|method| [method, " ", event.url_path.as_deref().unwrap_or("")].concat().trim_end().into());
         let summary = PeerSummary {
             event_id: event.event_id,
             category: event.category.as_ref().into(),

@@ -8,7 +8,7 @@
 use super::Pseudonymiser;
 use super::rule::{self, Rule};
 use super::{MASK, mask_text, secret_name, sql};
-use crate::cursor::{Cursor, DEPTH_MAX, Token, unescape, write_string};
+use crate::cursor::{Cursor, DEPTH_MAX, Token, write_string};
 use corridor_model::Side;
 use std::borrow::Cow;
 
@@ -55,7 +55,7 @@ impl Transcoder<'_> {
                 Some(())
             }
             Token::String(raw) => {
-                self.string(raw, rule, out);
+                self.string(cursor.unescape(raw), rule, out);
                 Some(())
             }
             Token::Scalar(raw) => {
@@ -79,14 +79,15 @@ impl Transcoder<'_> {
             if !std::mem::take(&mut is_first) {
                 out.push(b',');
             }
-            let name = unescape(raw_name).unwrap_or_else(|| Cow::Owned(raw_name.to_owned()));
+            let name = cursor.unescape(raw_name).unwrap_or_else(|| Cow::Owned(raw_name.to_owned()));
             let decision = rule::decide(rule, self.side, &name);
             self.name(&name, decision.has_plain_name, out);
             out.push(b':');
             let child = match decision.role {
                 Some(rule::PairRole::Name) => {
-                    if let Some(Token::String(raw)) = cursor.clone().token() {
-                        pair = rule::PairName::of(&unescape(raw).unwrap_or(Cow::Borrowed(raw)));
+                    let mut ahead = cursor.clone();
+                    if let Some(Token::String(raw)) = ahead.token() {
+                        pair = rule::PairName::of(&ahead.unescape(raw).unwrap_or(Cow::Borrowed(raw)));
                     }
                     Rule::Plain
                 }
@@ -127,8 +128,8 @@ impl Transcoder<'_> {
         Some(())
     }
 
-    fn string(&mut self, raw: &str, rule: Rule, out: &mut Vec<u8>) {
-        let Some(text) = unescape(raw) else { return self.mask(out) };
+    fn string(&mut self, text: Option<Cow<'_, str>>, rule: Rule, out: &mut Vec<u8>) {
+        let Some(text) = text else { return self.mask(out) };
         let is_told = text.is_empty() || text == MASK || text == "REDACTED";
         if is_told {
             return write_string(&text, out);
@@ -142,6 +143,9 @@ impl Transcoder<'_> {
                 write_string(&statement, out);
             }
             Rule::Url => {
+                if self.pseudonyms.is_none() && memchr::memchr2(b'?', b'#', text.as_bytes()).is_none() {
+                    return self.masked(&text, out);
+                }
                 let url = mask_url(&text, &mut self.count);
                 write_string(&self.personal(Cow::Owned(url), false), out);
             }

@@ -67,13 +67,34 @@ pub(super) struct Decision {
     pub(super) has_plain_name: bool,
 }
 
-/// Decisions by name, for each parent and side.
-type Decided = [HashMap<Box<str>, Decision>; (Rule::PersonalName as usize + 1) * 2];
+/// A name that was decided before.
+struct Known {
+    name: Box<str>,
+    /// Parent and side.
+    group: usize,
+    decision: Decision,
+    /// The name that followed the last time.
+    next: usize,
+}
+
+const GROUP_COUNT: usize = (Rule::PersonalName as usize + 1) * 2;
+
+/// The names that a thread decided.
+struct Decided {
+    known: Vec<Known>,
+    places: [HashMap<Box<str>, usize>; GROUP_COUNT],
+    /// The name decided last.
+    last: usize,
+}
 
 thread_local! {
-    /// The same few names come with every record, and a decision
+    /// The same few names come with every record, mostly in the same order, and a decision
     /// compares a name with some hundred words.
-    static DECIDED: RefCell<Decided> = RefCell::new(std::array::from_fn(|_| HashMap::default()));
+    static DECIDED: RefCell<Decided> = RefCell::new(Decided {
+        known: Vec::new(),
+        places: std::array::from_fn(|_| HashMap::default()),
+        last: 0,
+    });
 }
 
 /// The rule of the member `name` under `parent`, and its part in a pair.
@@ -86,17 +107,39 @@ pub(super) fn decide(parent: Rule, side: Side, name: &str) -> Decision {
     if name.len() > REMEMBERED_BYTES_MAX || matches!(parent, Rule::Query | Rule::Withhold | Rule::Sql) {
         return decide();
     }
-    DECIDED.with_borrow_mut(|decided| {
-        let decided = &mut decided[parent as usize * 2 + usize::from(side == Side::Kong)];
-        if let Some(decision) = decided.get(name) {
-            return *decision;
+    let group = parent as usize * 2 + usize::from(side == Side::Kong);
+    DECIDED.with_borrow_mut(|decided| decided.recall(group, name, decide))
+}
+
+impl Decided {
+    fn recall(&mut self, group: usize, name: &str, decide: impl FnOnce() -> Decision) -> Decision {
+        let guess = self.known.get(self.last).map_or(0, |last| last.next);
+        if let Some(known) = self.known.get(guess)
+            && known.group == group
+            && *known.name == *name
+        {
+            self.last = guess;
+            return known.decision;
         }
-        let decision = decide();
-        if decided.len() < REMEMBERED_MAX {
-            decided.insert(name.into(), decision);
+        let place = match self.places[group].get(name) {
+            Some(place) => *place,
+            None => {
+                let decision = decide();
+                if self.places[group].len() >= REMEMBERED_MAX {
+                    return decision;
+                }
+                let place = self.known.len();
+                self.known.push(Known { name: name.into(), group, decision, next: 0 });
+                self.places[group].insert(name.into(), place);
+                place
+            }
+        };
+        if let Some(last) = self.known.get_mut(self.last) {
+            last.next = place;
         }
-        decision
-    })
+        self.last = place;
+        self.known[place].decision
+    }
 }
 
 fn child(parent: Rule, side: Side, name: &str) -> Rule {
