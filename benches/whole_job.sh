@@ -60,7 +60,7 @@ if [ -z "$data" ]; then
     data="$cache/data-$kong-${hours}h"
     generate "$data" "$kong" "$hours"
 fi
-# A command line with no data folder of its own for twice the hours makes one beside the first.
+# The same traffic per hour over twice the hours.
 extra=()
 if [ "$double" = yes ]; then
     twice="$cache/data-$((kong * 2))-$((hours * 2))h"
