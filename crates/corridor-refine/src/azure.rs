@@ -194,9 +194,14 @@ fn http_status(raw: &Raw<'_>, kind: Kind, answer: &Answer) -> Option<u16> {
     }
     let signature = raw.get(Field::ResultSignature).and_then(|text| {
         let number = phrase::first_number(text).and_then(|number| u16::try_from(number).ok());
-        number.filter(|status| (100..=599).contains(status)).or_else(|| status_of_word(text))
+        number.filter(|status| (100..=599).contains(status)).or_else(|| status_of_signature(text))
     });
     signature.or_else(|| raw.get(Field::StatusCode).and_then(status_of_word))
+}
+
+/// `Forbidden`, or `Failed.Forbidden` as the Activity Log has it.
+fn status_of_signature(text: &str) -> Option<u16> {
+    status_of_word(text).or_else(|| status_of_word(text.rsplit('.').next()?))
 }
 
 impl<'a> Parsed<'a> {
@@ -207,7 +212,11 @@ impl<'a> Parsed<'a> {
             kind: self.kind,
             is_web: self.is_web_activity(),
             word: self.word,
-            result: raw.first(&[Field::ResultType, Field::Status]).unwrap_or(""),
+            result: match self.kind {
+                // `properties.status.errorCode`, where the record itself states no result.
+                Kind::SignIn => raw.first(&[Field::ResultType, Field::ErrorCode]).unwrap_or(""),
+                _ => raw.first(&[Field::ResultType, Field::Status]).unwrap_or(""),
+            },
             http: self.http,
             answer: self.answer,
             text: &self.error_text,

@@ -92,11 +92,16 @@ fn to_side(side: SideArg) -> Side {
     }
 }
 
-/// Azure if Kong's parser finds no record and Azure's does.
+/// Azure if Kong's parser finds no record and Azure's does, be it a metric.
 fn side_of(bytes: &[u8], context: &Context) -> Side {
     let finds_events = |side| {
         let mut found = false;
-        refine(side, bytes, context, &mut |outcome| found |= matches!(outcome, Outcome::Event(..)));
+        refine(side, bytes, context, &mut |outcome| {
+            found |= match outcome {
+                Outcome::Event(..) => true,
+                Outcome::Rejected(rejection, _) => rejection.code == RejectCode::MetricRecord,
+            };
+        });
         found
     };
     if !finds_events(Side::Kong) && finds_events(Side::Azure) { Side::Azure } else { Side::Kong }

@@ -14,6 +14,7 @@ use super::{Parsed, sql};
 use crate::identify::Identity;
 use crate::redact;
 use crate::refiner::Context;
+use corridor_model::id::{parse_hex_id, trim_id};
 use corridor_model::{CorrelationOrigin, Event, EventId, IdentityBasis, Key128, Micros, PrincipalType};
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -45,7 +46,7 @@ pub(super) fn fill<'a>(
 
 fn fill_ids<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, ids: &KongIds<'a>) {
     let raw = &parsed.raw;
-    let azure = raw.text(Field::CorrelationId).filter(|id| Key128::of_id(id).is_some()).map(cut);
+    let azure = raw.text(Field::CorrelationId).filter(|id| Key128::of_id(id).is_some()).map(cut_id);
     event.azure_correlation_id = azure.clone();
     match ids.correlation.first() {
         Some(id) => {
@@ -59,8 +60,8 @@ fn fill_ids<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, ids: &KongIds<'a>) {
         None => event.correlation_origin = CorrelationOrigin::Missing,
     }
     event.request_id = ids.request.first().cloned().map(|id| cut_to(id, 64));
-    event.pipeline_run_id = raw.text(Field::PipelineRunId).or_else(|| raw.text(Field::RunId)).map(cut);
-    event.activity_run_id = raw.text(Field::ActivityRunId).map(cut);
+    event.pipeline_run_id = raw.text(Field::PipelineRunId).or_else(|| raw.text(Field::RunId)).map(cut_id);
+    event.activity_run_id = raw.text(Field::ActivityRunId).map(cut_id);
     event.pipeline_name = raw.text(Field::PipelineName).map(cut);
     event.activity_name = raw.text(Field::ActivityName).map(cut);
     event.activity_type = raw.text(Field::ActivityType).map(cut);
@@ -289,6 +290,16 @@ fn fill_extra<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, context: &Context)
     let unknown = raw.leftovers.iter().map(|(name, json)| (name.as_ref(), Cow::Borrowed(json.as_ref())));
     let personal = if context.pseudonyms.is_some() { Personal::Withheld } else { Personal::Clear };
     event.extra = write_extra(known.chain(unknown), personal, &mut event.redactions).map(Cow::Owned);
+}
+
+/// An id of Azure's own in the one spelling that rows can be compared by: a GUID in lower case and without braces.
+fn cut_id(id: Cow<'_, str>) -> Cow<'_, str> {
+    let bare = trim_id(&id);
+    let is_plain = bare.len() == id.len() && !bare.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_plain || parse_hex_id(bare).is_none() {
+        return cut(id);
+    }
+    Cow::Owned(bare.to_ascii_lowercase())
 }
 
 fn cut(text: Cow<'_, str>) -> Cow<'_, str> {

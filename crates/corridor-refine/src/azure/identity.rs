@@ -40,18 +40,21 @@ pub(super) fn read_caller<'a>(
     if kind.runs_as_workspace() {
         return workspace_identity(raw, resource_id, directory);
     }
-    let was_refused = matches!(
-        verdict.reason(),
-        Some(ReasonCode::SynapseUnauthenticated | ReasonCode::SqlLoginFailed | ReasonCode::AzureDenied)
-    );
+    let was_refused = match verdict.reason() {
+        Some(ReasonCode::SynapseUnauthenticated | ReasonCode::SqlLoginFailed) => true,
+        // Only the sign-in decides who the caller is; elsewhere a known caller was refused.
+        Some(ReasonCode::AzureDenied) => kind == Kind::SignIn,
+        _ => false,
+    };
     let basis = if was_refused { IdentityBasis::Claimed } else { IdentityBasis::Verified };
-    let sources: [(&'static str, Option<Claims<'a>>); 6] = [
+    let sources: [(&'static str, Option<Claims<'a>>); 7] = [
         ("the principal of the SQL audit record", sql_principal(raw)),
         ("the claims of the record", token_claims(raw)),
         ("the login name of the record", login_name(raw)),
         ("the principal of the Data Explorer record", kusto_principal(raw)),
         ("the principal of the Entra record", entra_principal(raw)),
         ("the caller of the record", other_principal(raw)),
+        ("the display name of the record", display_name(raw)),
     ];
     for (how, claims) in sources {
         if let Some(claims) = claims {
@@ -154,11 +157,12 @@ fn login_name<'a>(raw: &Raw<'a>) -> Option<Claims<'a>> {
     let name = raw.text(Field::LoginName).or_else(|| raw.text(Field::IdentityText))?;
     let is_name =
         name.contains('@') || raw.get(Field::LoginName).is_some() || parse_hex_id(trim_id(&name)).is_some();
-    Some(if is_name {
-        Claims { sql_name: Some(name), ..Claims::default() }
-    } else {
-        Claims { name: Some(name), ..Claims::default() }
-    })
+    is_name.then(|| Claims { sql_name: Some(name), ..Claims::default() })
+}
+
+/// `identity` as a plain text that is no login: sign-ins have it beside better names.
+fn display_name<'a>(raw: &Raw<'a>) -> Option<Claims<'a>> {
+    raw.text(Field::IdentityText).map(|name| Claims { name: Some(name), ..Claims::default() })
 }
 
 /// `aadapp=<appId>;<tenantId>` or `aaduser=<objectId>;<tenantId>`.

@@ -287,6 +287,46 @@ fn unknown_categories_and_fields_pass_through() {
 }
 
 #[test]
+fn neighbours_are_told_by_what_they_really_say() {
+    const ALICE: &str = "5a1d7c39-84be-4f20-9b6e-0c3f2d8a1e55";
+    let cases = [
+        (
+            "the display name does not hide who signed in",
+            r#""category":"SignInLogs","resultType":"0","identity":"Alice Ng","properties":{"userId":"5a1d7c39-84be-4f20-9b6e-0c3f2d8a1e55","userPrincipalName":"alice.ng@contoso.example"}"#,
+            ["AZ-SIGNIN-OK", "allowed", "-", "verified"],
+        ),
+        (
+            "a sign-in may state its error in properties only",
+            r#""category":"SignInLogs","properties":{"userId":"5a1d7c39-84be-4f20-9b6e-0c3f2d8a1e55","status":{"errorCode":50126,"failureReason":"Invalid password."}}"#,
+            ["AZ-SIGNIN", "denied", "AZURE_DENIED", "claimed"],
+        ),
+        (
+            "a forbidden change names a caller who is known",
+            r#""category":"Administrative","resultType":"Failure","resultSignature":"Failed.Forbidden","identity":{"claims":{"oid":"5a1d7c39-84be-4f20-9b6e-0c3f2d8a1e55"}}"#,
+            ["AZ-DENIED", "denied", "AZURE_DENIED", "verified"],
+        ),
+    ];
+    for (name, members, [rule, decision, reason, basis]) in cases {
+        let text = format!(r#"{{"time":"2026-03-04T09:00:00Z",{members}}}"#);
+        let seen = see(Side::Azure, text.as_bytes(), &Context::default()).remove(0);
+        let words = line(&seen);
+        let words: Vec<_> = words.split(' ').collect();
+        assert_eq!([words[0], words[1], words[2], words[6]], [rule, decision, reason, basis], "{name}");
+        assert_eq!(seen.text("object_id"), ALICE, "{name}");
+    }
+}
+
+#[test]
+fn ids_of_azure_have_one_spelling() {
+    let text = br#"{"category":"IntegrationPipelineRuns","time":"2026-03-04T09:00:00Z","status":"Succeeded",
+        "correlationId":"{0F3A9C52-6C0D-4E0F-9A77-1B8F6F1D2C3E}","runId":"0F3A9C52-6C0D-4E0F-9A77-1B8F6F1D2C3E"}"#;
+    let seen = see(Side::Azure, text, &Context::default()).remove(0);
+    for column in ["correlation_id", "azure_correlation_id", "pipeline_run_id"] {
+        assert_eq!(seen.text(column), "0f3a9c52-6c0d-4e0f-9a77-1b8f6f1d2c3e", "{column}");
+    }
+}
+
+#[test]
 fn pseudonyms_leave_no_name_and_no_address() {
     let pseudonyms = crate::redact::Pseudonymiser::new(&[7; 32], "k1");
     let context = Context { pseudonyms, ..context() };

@@ -118,6 +118,7 @@ lenient_object! {
         unique_name: Scalar<'a> = "unique_name",
         name: Scalar<'a> = "name",
         idtyp: Scalar<'a> = "idtyp",
+        sub: Scalar<'a> = "sub",
         scp: List<'a> = "scp",
         scope: List<'a> = "scope",
         roles: List<'a> = "roles",

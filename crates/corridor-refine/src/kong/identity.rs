@@ -11,6 +11,7 @@ use super::entry::{Entry, TokenClaims};
 use crate::directory::Directory;
 use crate::identify::{self, Claims, Identity};
 use crate::scalar::{List, Scalar};
+use corridor_model::id::parse_hex_id;
 use corridor_model::{IdentityBasis, Micros, PrincipalType};
 use std::borrow::Cow;
 
@@ -108,8 +109,11 @@ fn authenticated_claims<'e>(
         // LDAP and virtual credentials have no consumer; the identifier is the user or the claim.
         let identifier = entry.request.headers.credential_identifier.as_text();
         let name = identifier.or_else(|| entry.authenticated_entity.id.as_text());
+        let is_id = name.as_deref().is_some_and(|name| parse_hex_id(name).is_some());
         match credential.method {
             Some(Method::Oidc) => claims.custom_id = name,
+            // A claim of openid-connect, which left no other trace.
+            None if is_id => claims.custom_id = name,
             _ => claims.consumer_name = name,
         }
     }
@@ -145,7 +149,7 @@ fn token_claims<'e>(entry: &'e Entry<'_>, reads_headers: bool) -> Claims<'e> {
     }
 }
 
-/// `idtyp` says it; else delegated scopes belong to users and roles without scopes to applications.
+/// `idtyp` says it, or the subject; else delegated scopes belong to users and roles without scopes to applications.
 fn type_hint(entry: &Entry<'_>) -> Option<PrincipalType> {
     let sources = [&entry.identity, &entry.identity_unverified];
     let idtyp = sources.into_iter().find_map(|claims| claims.idtyp.as_str());
@@ -155,6 +159,10 @@ fn type_hint(entry: &Entry<'_>) -> Option<PrincipalType> {
         Some("user") => Some(PrincipalType::User),
         _ if has(|claims| !claims.upn.is_null() || !claims.preferred_username.is_null()) => {
             Some(PrincipalType::User)
+        }
+        // The subject of an application's own token is its object id; a user's is made up per application.
+        _ if has(|claims| !claims.sub.is_null() && claims.sub.as_str() == claims.oid.as_str()) => {
+            Some(PrincipalType::ServicePrincipal)
         }
         _ if has(|claims| !claims.scp.0.is_empty()) => None,
         _ if has(|claims| !claims.roles.0.is_empty()) => Some(PrincipalType::ServicePrincipal),

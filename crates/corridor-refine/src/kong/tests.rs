@@ -358,6 +358,29 @@ fn principals_are_named_as_far_as_the_entry_can_be_believed() {
 }
 
 #[test]
+fn tokens_without_a_consumer_still_name_their_principal() {
+    const OID: &str = "5f0c9a7e-2b41-4c8f-9d36-8e1b7a2c4d55";
+    let see = |members: &str| {
+        let json =
+            format!(r#"{{"request":{{}},"response":{{"status":200}},"started_at":1772615000123,{members}}}"#);
+        with_refined(&json, &Context::default(), |refined| {
+            let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or("-").to_owned();
+            [text(&refined.event.principal_id), text(&refined.event.principal_type)]
+        })
+        .unwrap()
+    };
+    let application =
+        format!(r#""authenticated_entity":{{"id":"c"}},"identity":{{"oid":"{OID}","sub":"{OID}"}}"#);
+    assert_eq!(see(&application), [OID, "service_principal"]);
+    let user =
+        format!(r#""authenticated_entity":{{"id":"c"}},"identity":{{"oid":"{OID}","sub":"pairwise"}}"#);
+    assert_eq!(see(&user), [OID, "unknown"]);
+    // The value of `credential_claim`: an id that can only agree with an object id.
+    let claim = format!(r#""authenticated_entity":{{"id":"{OID}"}}"#);
+    assert_eq!(see(&claim)[0], format!("consumer:{OID}"));
+}
+
+#[test]
 fn directory_raises_guesses_to_knowledge_and_marks_routes() {
     use crate::directory::{Directory, DirectoryFiles};
     let kong = b"_format_version: \"3.0\"\nservices:\n- name: synapse-dev-endpoint\n  url: https://h\n  routes:\n  - name: synapse-pipelines\n    paths: [/synapse]\n    plugins:\n    - {name: jwt}\n    - {name: acl, config: {allow: [a]}}\n".to_vec();

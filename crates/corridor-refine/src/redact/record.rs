@@ -153,6 +153,8 @@ impl Transcoder<'_> {
                 Some(pseudonyms) => write_string(&pseudonyms.hide_addresses(&text), out),
                 None => self.masked(&text, out),
             },
+            Rule::Scheme if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => write_string(&text, out),
+            Rule::Scheme => self.mask(out),
             Rule::PersonalName => match self.pseudonyms {
                 Some(pseudonyms) => write_string(&pseudonyms.hash("name", &text), out),
                 None => self.masked(&text, out),
@@ -195,6 +197,13 @@ impl Transcoder<'_> {
         if is_closed {
             return self.mask(out);
         }
+        let unquoted;
+        let text = if rule == Rule::Detail && self.side == Side::Azure && quotes_data(text) {
+            unquoted = Cow::Owned(mask_quoted(text, &mut self.count));
+            &unquoted
+        } else {
+            text
+        };
         if self.pseudonyms.is_none() {
             return self.masked(text, out);
         }
@@ -229,6 +238,33 @@ fn write_unescaped(text: &Cow<'_, str>, out: &mut Vec<u8>) {
         }
         Cow::Owned(text) => write_string(text, out),
     }
+}
+
+/// Whether a SQL error quotes the value it stumbled over, where others quote the names of objects.
+fn quotes_data(text: &str) -> bool {
+    ["onversion failed", "rror converting", "duplicate key value", "runcated value", "ncorrect syntax near"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// The text with `?` for everything between single quotes, and for the values of a duplicate key.
+fn mask_quoted(text: &str, count: &mut u32) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, part) in text.split('\'').enumerate() {
+        match index % 2 {
+            0 => out.push_str(part),
+            _ => {
+                out.push_str("'?'");
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+    if let Some(at) = out.find("duplicate key value is (") {
+        out.truncate(at);
+        out.push_str("duplicate key value is (?)");
+        *count = count.saturating_add(1);
+    }
+    out
 }
 
 fn looks_like_json(text: &str) -> bool {

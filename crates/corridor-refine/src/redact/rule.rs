@@ -48,6 +48,8 @@ pub(super) enum Rule {
     Address,
     /// A person's display name.
     PersonalName,
+    /// The scheme of a credential, which is one word.
+    Scheme,
 }
 
 /// Names remembered by each thread. Records use a few hundred.
@@ -174,6 +176,7 @@ fn child(parent: Rule, side: Side, name: &str) -> Rule {
         | Rule::NestedOrMask
         | Rule::AuthorizationOrText
         | Rule::Address
+        | Rule::Scheme
         | Rule::PersonalName => with_squeezed(name, |squeezed| general(squeezed, side, name)),
     }
 }
@@ -221,6 +224,7 @@ fn general(squeezed: &[u8], side: Side, name: &str) -> Rule {
         _ => match side {
             Side::Kong => match squeezed {
                 b"ai" => Rule::Ai,
+                b"authscheme" => Rule::Scheme,
                 b"query" => Rule::Query,
                 b"requestbody" | b"responsebody" => Rule::Withhold,
                 _ => Rule::Plain,
@@ -238,6 +242,8 @@ fn azure(squeezed: &[u8]) -> Rule {
         b"output" => Rule::Output,
         b"authentication" => Rule::Authentication,
         b"requestbody" | b"responsebody" | b"requestpayload" | b"responsepayload" => Rule::NestedOrMask,
+        // A plan quotes its statement with all literals.
+        b"explainoutput" => Rule::Withhold,
         b"statement" | b"querytext" | b"command" | b"sqltext" | b"sqlreaderquery" | b"query" | b"script"
         | b"scripts" | b"sqlscript" | b"precopyscript" | b"text" | b"sqlquery" | b"batchtext"
         | b"commandtext" => Rule::Sql,
@@ -375,8 +381,12 @@ fn is_ai_content(squeezed: &[u8]) -> bool {
         b"question",
         b"answer",
         b"matchedtext",
+        b"message",
+        b"original",
     ];
-    CONTENT.contains(&squeezed)
+    // A reason to block quotes what it found.
+    const CONTENT_ENDS: &[&[u8]] = &[b"blockreason", b"embeddingsinput"];
+    CONTENT.contains(&squeezed) || CONTENT_ENDS.iter().any(|end| squeezed.ends_with(end))
 }
 
 /// The part a member plays in a `{"name": …, "value": …}` pair.

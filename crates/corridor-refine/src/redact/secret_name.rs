@@ -26,6 +26,9 @@ const WHOLE: &[&[u8]] = &[
     b"xxsrf",
     b"xmsclientprincipal",
     b"refreshtoken",
+    b"phpauthpw",
+    b"xcredential",
+    b"xcredentials",
 ];
 
 /// Parts that make any name secret.

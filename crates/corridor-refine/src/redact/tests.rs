@@ -94,6 +94,26 @@ fn clean_text_is_borrowed() {
 }
 
 #[test]
+fn what_guards_found_and_errors_quote_is_not_kept() {
+    let entry = r#"{"request":{},"auth_scheme":"Basic planted-1","ai":{"proxy":{"guard":{"input_block_reason":"said planted-2","mode":"INPUT"},
+        "cache":{"embeddings_input":"planted-3"}},"sanitizer":{"original":"planted-4"},"a2a":{"rpc":[{"message":"planted-5","method":"send"}]}}}"#;
+    let (out, _) = redacted(Side::Kong, entry);
+    assert!(!out.contains("planted"), "{out}");
+    assert!(out.contains(r#""mode":"INPUT""#) && out.contains(r#""method":"send""#), "{out}");
+    assert!(redacted(Side::Kong, r#"{"auth_scheme":"Bearer"}"#).0.contains("Bearer"));
+
+    let record = r#"{"properties":{"ExplainOutput":"<sql>SELECT 'planted-1'</sql>",
+        "additional_information":"<failure_reason>Err 245, Conversion failed when converting the varchar value 'planted-2'</failure_reason>",
+        "error":"Violation of x. The duplicate key value is (planted-3)."}}"#;
+    let (out, count) = redacted(Side::Azure, record);
+    assert!(!out.contains("planted"), "{out}");
+    assert!(out.contains("Err 245") && count == 3, "{out}");
+    let denial =
+        r#"{"additional_information":"Err 229, The SELECT permission was denied on the object 'payroll'"}"#;
+    assert!(redacted(Side::Azure, denial).0.contains("payroll"), "names of objects are evidence");
+}
+
+#[test]
 fn secret_names_are_told_from_evidence() {
     for name in [
         "Authorization",
