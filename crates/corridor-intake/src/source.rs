@@ -73,7 +73,7 @@ pub fn expand(name: &str) -> Result<Vec<SourceFile>, SourceError> {
                 path: error.path().display().to_string(),
                 source: error.into(),
             })?;
-            if path.is_dir() { walk(&path, &mut files)? } else { files.push(local_file(&path)?) }
+            if path.is_dir() { walk(&path, &mut files)? } else { files.push(found_file(&path)?) }
         }
     }
     sorted(files, name)
@@ -132,9 +132,20 @@ fn walk(folder: &Path, files: &mut Vec<SourceFile>) -> Result<(), SourceError> {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        if path.is_dir() { walk(&path, files)? } else { files.push(local_file(&path)?) }
+        if path.is_dir() { walk(&path, files)? } else { files.push(found_file(&path)?) }
     }
     Ok(())
+}
+
+/// A file that was found, not named: a pipe or a socket is none, and opening it would wait for ever.
+fn found_file(path: &Path) -> Result<SourceFile, SourceError> {
+    let file = local_file(path)?;
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(file);
+    }
+    let source =
+        io::Error::new(io::ErrorKind::InvalidInput, "not a regular file; move it away, or name it itself");
+    Err(SourceError::List { path: path.display().to_string(), source })
 }
 
 fn local_file(path: &Path) -> Result<SourceFile, SourceError> {

@@ -17,7 +17,7 @@ mod write;
 pub use summary::Summary;
 
 use crate::cli::{BackfillArgs, Records};
-use crate::config::Config;
+use crate::config::{Config, UsageError};
 use crate::directory_folder;
 use anyhow::{Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -60,7 +60,9 @@ impl Range {
         let micros = |moment: DateTime<Utc>| Micros(moment.timestamp_micros());
         let range = Self { from: from.map(micros), to: to.map(micros) };
         match (range.from, range.to) {
-            (Some(from), Some(to)) if from >= to => bail!("--from {from} is not before --to {to}"),
+            (Some(from), Some(to)) if from >= to => {
+                bail!(UsageError(format!("--from {from} is not before --to {to}")))
+            }
             _ => Ok(range),
         }
     }
@@ -157,6 +159,10 @@ impl<'a> Job<'a> {
         let slices = spill.slices();
         let homes = reject_homes(&slices);
         let days = days_of(&slices, &homes)?;
+        if days.is_empty() {
+            summary.nothing_to_land();
+            return Ok(());
+        }
         let url = &self.args.lake;
         let lake = if self.args.dry_run { open_lake_to_plan(url)? } else { open_lake(url)? };
         let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
@@ -234,8 +240,8 @@ impl<'a> Job<'a> {
 
 /// Loads directory and rules; all their problems at once.
 pub fn load_context(directory: Option<&std::path::Path>, config: &Config) -> Result<Context> {
-    let directory = directory_folder::load(directory).map_err(|problems| anyhow!(problems.join("\n")))?;
-    let pseudonyms = config.pseudonymiser().map_err(|problem| anyhow!(problem))?;
+    let directory = directory_folder::load(directory).map_err(|problems| UsageError(problems.join("\n")))?;
+    let pseudonyms = config.pseudonymiser().map_err(UsageError)?;
     Ok(Context { directory, settings: config.settings(), pseudonyms })
 }
 
@@ -255,7 +261,8 @@ fn find_inputs(args: &BackfillArgs, runtime: &Runtime) -> Result<Vec<Input>> {
         bail!(problems.join("\n"));
     }
     if inputs.is_empty() {
-        bail!("nothing to read; name Kong entries with --kong or Azure records with --synapse");
+        let text = "nothing to read; name Kong entries with --kong or Azure records with --synapse";
+        bail!(UsageError(text.into()));
     }
     inputs.sort_by(|a, b| (a.side, &a.file.name).cmp(&(b.side, &b.file.name)));
     inputs.dedup_by(|a, b| a.side == b.side && a.file.name == b.file.name);

@@ -5,21 +5,25 @@ use crate::{directory_folder, print};
 use anyhow::Result;
 use std::process::ExitCode;
 
-/// Reports what is wrong. The configuration itself was loaded before and is right if we come here.
-pub fn run(args: &CheckArgs) -> Result<ExitCode> {
-    match directory_folder::load(args.directory.as_deref()) {
-        Ok(directory) => {
-            let version = directory.version().map_or("none".into(), |version| version[..12].to_owned());
-            print(&format!("configuration: ok\ndirectory: ok (version {version})"))?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(problems) => {
-            print(&format!(
-                "configuration: ok\ndirectory: {} problem(s)\n  {}",
-                problems.len(),
-                problems.join("\n  ")
-            ))?;
-            Ok(ExitCode::from(2))
-        }
+/// Reports what is wrong with the directory, together with the problems found when the configuration was loaded.
+pub fn run(args: &CheckArgs, config_problems: Vec<String>) -> Result<ExitCode> {
+    let directory = directory_folder::load(args.directory.as_deref());
+    let is_right = config_problems.is_empty() && directory.is_ok();
+    print(&report("configuration", "ok", &config_problems))?;
+    let (found, problems) = match directory {
+        Ok(directory) => match directory.version() {
+            Some(version) => (format!("ok (version {})", &version[..12]), Vec::new()),
+            None => ("ok (none)".into(), Vec::new()),
+        },
+        Err(problems) => (String::new(), problems),
+    };
+    print(&report("directory", &found, &problems))?;
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn report(what: &str, found: &str, problems: &[String]) -> String {
+    match problems.len() {
+        0 => format!("{what}: {found}"),
+        count => format!("{what}: {count} problem(s)\n  {}", problems.join("\n  ")),
     }
 }

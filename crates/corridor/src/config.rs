@@ -38,6 +38,11 @@ impl Default for Config {
     }
 }
 
+/// Wrong usage or configuration: the program ends with code 2, and nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 /// Reads an environment variable; an argument so that tests need not change the process.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 

@@ -43,6 +43,9 @@ pub fn run(args: &ExplainArgs, config: &Config) -> Result<ExitCode> {
     let found = read(args, &context)?;
     let count = found.told.len();
     let rejections = found.rejections;
+    if count == 0 && rejections.is_empty() {
+        eprintln!("there is no record in {}", args.file);
+    }
     let rows = evidence_rows(found.events, &found.told)?;
     for (index, told) in found.told.iter().enumerate() {
         let (batch, row) = &rows[&u32::try_from(index)?];

@@ -12,7 +12,7 @@ mod directory_folder;
 mod explain;
 
 use crate::cli::{Cli, Command, GenerateArgs, SqlArgs};
-use crate::config::Config;
+use crate::config::{Config, UsageError};
 use anyhow::{Result, bail};
 use clap::Parser;
 use std::io::Write;
@@ -26,18 +26,18 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("CORRIDOR_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
-    let config = match Config::load(cli.config.as_deref(), &|name| std::env::var(name).ok()) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("error: {}", problems.join("\nerror: "));
-            return ExitCode::from(2);
-        }
+    let config = Config::load(cli.config.as_deref(), &|name| std::env::var(name).ok());
+    let ended = match (cli.command, config) {
+        (command, Ok(config)) => run(command, &config),
+        // It tells the problems of the directory, too.
+        (Command::Check(args), Err(problems)) => check::run(&args, problems),
+        (_, Err(problems)) => Err(UsageError(problems.join("\nerror: ")).into()),
     };
-    match run(cli.command, &config) {
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -52,7 +52,7 @@ fn run(command: Command, config: &Config) -> Result<ExitCode> {
         }
         Command::Generate(args) => generate(&args),
         Command::Demo(args) => demo::run(&args, config),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args, Vec::new()),
         Command::Sql(args) => sql(args),
         Command::Explain(args) => explain::run(&args, config),
     }

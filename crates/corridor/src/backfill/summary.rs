@@ -20,6 +20,8 @@ pub enum Status {
     Landed,
     /// The same job landed them before; nothing was changed.
     AlreadyLanded,
+    /// Everything was read, and no record was in the files and the asked range; nothing was changed.
+    NothingToLand,
     /// Nothing was written, as asked.
     DryRun,
     /// Some input could not be read; nothing was written.
@@ -121,6 +123,10 @@ impl Summary {
         self.days = days.collect();
     }
 
+    pub(super) fn nothing_to_land(&mut self) {
+        self.status = Status::NothingToLand;
+    }
+
     pub(super) fn already_landed(&mut self, plan: &LandingPlan) {
         self.status = Status::AlreadyLanded;
         if let Some(totals) = plan.landed_totals() {
@@ -166,6 +172,11 @@ impl fmt::Display for Summary {
                     self.lake
                 )?;
             }
+            Status::NothingToLand => writeln!(
+                f,
+                "nothing to land in {}: no record in the files and the asked range; nothing was changed",
+                self.lake
+            )?,
             Status::DryRun => writeln!(f, "dry run: nothing was written to {}", self.lake)?,
             Status::Incomplete => {
                 writeln!(
