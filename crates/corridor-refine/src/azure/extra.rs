@@ -5,7 +5,7 @@
 //! - Invariants: values under secret names, bodies and statements are withheld and counted; token shapes are masked;
 //!   with pseudonyms switched on, no address and no name with `@` is stored here.
 
-use crate::{cursor, redact};
+use crate::redact;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -14,6 +14,8 @@ use std::sync::LazyLock;
 
 /// Longest object. What does not fit is left out, and `records` still has it.
 const EXTRA_BYTES_MAX: usize = 4_096;
+/// Most objects are smaller.
+const OBJECT_BYTES_USUAL: usize = 512;
 /// Longest text inside.
 const TEXT_CHARS_MAX: usize = 512;
 /// Objects inside each other.
@@ -63,15 +65,20 @@ pub(super) fn write_extra<'p>(
     let mut pairs: Vec<_> = pairs.filter(|(_, json)| !is_blank(json)).collect();
     pairs.sort();
     pairs.dedup_by(|later, earlier| later.0 == earlier.0);
-    let mut out = String::new();
+    let mut out = String::with_capacity(OBJECT_BYTES_USUAL);
+    let mut value = String::new();
     for (name, json) in pairs {
-        let Some(value) = clean(name, &json, personal, redactions) else { continue };
-        let name = safe_name(name);
-        if out.len() + name.len() + value.len() + 2 > EXTRA_BYTES_MAX {
+        value.clear();
+        if clean(name, &json, personal, redactions, &mut value).is_none() {
             continue;
         }
-        out.push(if out.is_empty() { '{' } else { ',' });
-        out.push_str(&name);
+        let before = out.len();
+        out.push(if before == 0 { '{' } else { ',' });
+        push_name(name, &mut out);
+        if out.len() + value.len() + 1 > EXTRA_BYTES_MAX {
+            out.truncate(before);
+            continue;
+        }
         out.push(':');
         out.push_str(&value);
     }
@@ -87,12 +94,15 @@ fn is_blank(json: &str) -> bool {
     matches!(json, "" | "null" | r#""""# | r#""null""# | "{}" | "[]" | r#""{}""# | r#""[]""#)
 }
 
-/// A name as a JSON string. Short plain words are no secrets; other names are masked like values.
-fn safe_name(name: &str) -> String {
+/// Appends a name as a JSON string. Short plain words are no secrets; other names are masked like values.
+fn push_name(name: &str, out: &mut String) {
     if name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return format!("\"{name}\"");
+        out.push('"');
+        out.push_str(name);
+        out.push('"');
+    } else {
+        push_quoted(&masked_name(name), out);
     }
-    quote(&masked_name(name))
 }
 
 fn masked_name(name: &str) -> String {
@@ -100,22 +110,33 @@ fn masked_name(name: &str) -> String {
     redact::mask_text(&short, &mut 0).into_owned()
 }
 
-fn quote(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len() + 2);
-    cursor::write_string(text, &mut out);
-    String::from_utf8(out).expect("a JSON string is UTF-8")
+/// Appends a text as a JSON string.
+fn push_quoted(text: &str, out: &mut String) {
+    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        out.push_str(&Value::String(text.to_owned()).to_string());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
 }
 
 fn is_withheld_name(name: &str) -> bool {
     PAYLOADS.is_match(name) || redact::is_secret_name(name)
 }
 
-/// The JSON text of one value without secrets; None when it is withheld.
-fn clean(name: &str, json: &str, personal: Personal, redactions: &mut u32) -> Option<String> {
+/// Appends the JSON text of one value without secrets; None, with `out` in any state, when it is withheld.
+fn clean(name: &str, json: &str, personal: Personal, redactions: &mut u32, out: &mut String) -> Option<()> {
     if is_withheld_name(name) {
         *redactions += 1;
         return None;
     }
+    let mut write = |value| {
+        let value = clean_value(name, value, personal, redactions, 0)?;
+        out.push_str(&value.to_string());
+        Some(())
+    };
     match json.as_bytes().first()? {
         b'"' => {
             let text: Cow<'_, str> = match json.get(1..json.len().checked_sub(1)?) {
@@ -123,17 +144,14 @@ fn clean(name: &str, json: &str, personal: Personal, redactions: &mut u32) -> Op
                 _ => Cow::Owned(serde_json::from_str(json).ok()?),
             };
             if text.trim_start().starts_with(['{', '[']) {
-                let value = serde_json::from_str(&text).ok()?;
-                return clean_value(name, value, personal, redactions, 0).map(|value| value.to_string());
+                return write(serde_json::from_str(&text).ok()?);
             }
-            clean_text(&text, personal, redactions).map(|text| quote(&text))
+            push_quoted(&clean_text(&text, personal, redactions)?, out);
         }
-        b'{' | b'[' => {
-            let value = serde_json::from_str(json).ok()?;
-            clean_value(name, value, personal, redactions, 0).map(|value| value.to_string())
-        }
-        _ => Some(json.to_owned()),
+        b'{' | b'[' => return write(serde_json::from_str(json).ok()?),
+        _ => out.push_str(json),
     }
+    Some(())
 }
 
 fn clean_value(
@@ -148,7 +166,9 @@ fn clean_value(
         return None;
     }
     match value {
-        Value::String(text) => clean_text(&text, personal, redactions).map(Value::String),
+        Value::String(text) => {
+            clean_text(&text, personal, redactions).map(|text| Value::String(text.into_owned()))
+        }
         Value::Array(items) => {
             let items =
                 items.into_iter().filter_map(|item| clean_value(name, item, personal, redactions, level + 1));
@@ -165,18 +185,20 @@ fn clean_value(
     }
 }
 
-fn clean_text(text: &str, personal: Personal, redactions: &mut u32) -> Option<String> {
+fn clean_text<'t>(text: &'t str, personal: Personal, redactions: &mut u32) -> Option<Cow<'t, str>> {
     let is_personal = || text.contains('@') || text.parse::<IpAddr>().is_ok();
     if personal == Personal::Withheld && is_personal() {
         *redactions += 1;
         return None;
     }
-    let text = without_queries(text, redactions);
-    let text = redact::mask_text(&text, redactions);
+    let text = match without_queries(text, redactions) {
+        Cow::Borrowed(text) => redact::mask_text(text, redactions),
+        Cow::Owned(text) => Cow::Owned(redact::mask_text(&text, redactions).into_owned()),
+    };
     if text.len() <= TEXT_CHARS_MAX {
-        return Some(text.into_owned());
+        return Some(text);
     }
-    Some(text.chars().take(TEXT_CHARS_MAX).collect())
+    Some(Cow::Owned(text.chars().take(TEXT_CHARS_MAX).collect()))
 }
 
 /// A text in which URLs have lost their queries.
@@ -243,7 +265,7 @@ mod tests {
 
     #[test]
     fn long_leftovers_do_not_grow_the_column() {
-        let long = quote(&"x".repeat(3_000));
+        let long = format!("\"{}\"", "x".repeat(3_000));
         let pairs: Vec<(String, &str)> = (0..40).map(|n| (format!("f{n}"), long.as_str())).collect();
         let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, json)| (name.as_str(), *json)).collect();
         assert!(extra(&pairs, Personal::Clear).0.unwrap().len() <= EXTRA_BYTES_MAX + 1);

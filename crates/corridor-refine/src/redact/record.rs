@@ -268,6 +268,10 @@ fn mask_quoted(text: &str, count: &mut u32) -> String {
 }
 
 fn looks_like_json(text: &str) -> bool {
+    // Most texts begin with a letter or digit.
+    if text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     let text = text.trim();
     (text.starts_with('{') && text.ends_with('}')) || (text.starts_with('[') && text.ends_with(']'))
 }
