@@ -314,10 +314,10 @@ impl<P: Copy + Ord> Operator<P> {
         for &id in &due[in_time..] {
             self.entities.get_mut(id).lacks_ticks = true;
         }
-        self.finalise_all(due, out);
         if let Some(here) = here {
             self.forget_before(here);
         }
+        self.finalise_all(due, out);
         self.sweep();
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Departures {
 }
 
 impl<P: Copy + Ord> Operator<P> {
-    /// Forgets what the clock has passed.
+    /// Lets those leave that the clock has passed; rows that are final at the same time follow them.
     pub(super) fn forget_before(&mut self, clock: Micros) {
         let mut passed = Vec::new();
         self.forgets.drain_before(clock, &mut passed);
@@ -37,8 +37,6 @@ impl<P: Copy + Ord> Operator<P> {
                 self.forget_if_possible(id);
             }
         }
-        self.sweep();
-        self.index.shrink();
     }
 
     /// Drops an event's list of peers, and what was kept for its sake.
@@ -53,22 +51,21 @@ impl<P: Copy + Ord> Operator<P> {
     /// then. It is gone after the next [`Operator::sweep`].
     pub(super) fn forget_if_possible(&mut self, id: u32) {
         let entity = self.entities.get_mut(id);
-        if entity.is_forgettable() && !std::mem::replace(&mut entity.is_leaving, true) {
-            self.departures.ids.push(id);
+        if !entity.is_forgettable() || std::mem::replace(&mut entity.is_leaving, true) {
+            return;
+        }
+        let (leaving, facts) = (&mut self.departures, &entity.facts);
+        leaving.ids.push(id);
+        leaving.events.push(facts.summary.event_id);
+        leaving.users.extend(reuse::key_of(facts).map(|key| (key, id)));
+        if facts.is_eligible {
+            probes_of(facts, (id, 0), &self.hasher, &mut leaving.probes);
         }
     }
 
     /// Forgets those that are about to leave.
     pub(super) fn sweep(&mut self) {
         let leaving = &mut self.departures;
-        for &id in &leaving.ids {
-            let facts = &self.entities.get(id).facts;
-            leaving.events.push(facts.summary.event_id);
-            leaving.users.extend(reuse::key_of(facts).map(|key| (key, id)));
-            if facts.is_eligible {
-                probes_of(facts, (id, 0), &self.hasher, &mut leaving.probes);
-            }
-        }
         leaving.probes.retain(Probe::is_found);
         self.index.order(&mut leaving.probes);
         for probe in leaving.probes.drain(..) {
@@ -86,5 +83,6 @@ impl<P: Copy + Ord> Operator<P> {
         for id in leaving.ids.drain(..) {
             self.entities.remove(id);
         }
+        self.index.shrink();
     }
 }
