@@ -6,7 +6,7 @@ use corridor_lake::{
 };
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, FindingSet, IdentityMatch, JoinConfidence, JoinMethod,
-    JoinOutcome, JoinState, Micros, Origin, PeerSummary, ReasonBasis, ReasonCode, Source, Verdict,
+    JoinOutcome, JoinState, Micros, Origin, PeerSummary, PeerTexts, ReasonBasis, ReasonCode, Source, Verdict,
 };
 use corridor_tests::python::python_succeeds;
 use std::fs;
@@ -44,11 +44,8 @@ fn outcome(peer: &Event<'_>, basis: ReasonBasis) -> JoinOutcome {
         confidence: Some(JoinConfidence::Exact),
         peer: Some(PeerSummary {
             event_id: peer.event_id,
-            category: peer.category.as_ref().into(),
-            operation: None,
-            status: None,
-            principal_id: None,
             time: peer.event_time,
+            texts: PeerTexts::new(&peer.category, None, None, None),
         }),
         peer_count: 1,
         identity_match: Some(IdentityMatch::Unknown),

@@ -11,7 +11,7 @@ use corridor_lake::{EncodeError, EventBatchBuilder, FileRoller, FinalRow, RollCo
 use corridor_model::join::{JoinConfidence, JoinMethod};
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, Finding, FindingSet, IdentityMatch, JoinOutcome, JoinState,
-    Micros, Origin, PeerSummary, ReasonBasis, ReasonCode, RecordDigest, Source, Verdict,
+    Micros, Origin, PeerSummary, PeerTexts, ReasonBasis, ReasonCode, RecordDigest, Source, Verdict,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -121,17 +121,16 @@ fn outcome(i: u64, rng: &mut Rng) -> JoinOutcome {
         confidence: matched.then_some(JoinConfidence::Exact),
         peer: matched.then(|| PeerSummary {
             event_id: EventId::from_natural_key("b", &[&(i + 1).to_string()]),
-            category: "http".into(),
-            operation: Some(format!("POST /v1/tenants/{}/orders", rng.below(200)).into()),
-            status: Some("200".into()),
-            principal_id: Some(
-                format!(
+            time: Micros(1_772_614_800_000_000 + i as i64 * 36_000),
+            texts: PeerTexts::new(
+                "http",
+                Some(&format!("POST /v1/tenants/{}/orders", rng.below(200))),
+                Some("200"),
+                Some(&format!(
                     "72f988bf-86f1-41af-91ab-2d7cd011db47/{:08x}-0000-4000-8000-000000000000",
                     rng.below(5000)
-                )
-                .into(),
+                )),
             ),
-            time: Micros(1_772_614_800_000_000 + i as i64 * 36_000),
         }),
         peer_count: u32::from(matched),
         identity_match: matched.then_some(IdentityMatch::Equal),

@@ -137,10 +137,10 @@ impl OutcomeColumns {
         let peer = outcome.peer.as_ref();
         let mut hex = [0; 64];
         self.peer_event_id.append_option(peer.map(|peer| peer.event_id.as_hex(&mut hex)));
-        self.peer_category.append_option(peer.map(|peer| &*peer.category));
-        self.peer_operation.append_option(peer.and_then(|peer| peer.operation.as_deref()));
-        self.peer_status.append_option(peer.and_then(|peer| peer.status.as_deref()));
-        self.peer_principal_id.append_option(peer.and_then(|peer| peer.principal_id.as_deref()));
+        self.peer_category.append_option(peer.map(|peer| peer.texts.category()));
+        self.peer_operation.append_option(peer.and_then(|peer| peer.texts.operation()));
+        self.peer_status.append_option(peer.and_then(|peer| peer.texts.status()));
+        self.peer_principal_id.append_option(peer.and_then(|peer| peer.texts.principal_id()));
         self.peer_time.append_option(peer.map(|peer| peer.time.0));
     }
 

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use corridor_model::join::{JoinConfidence, JoinMethod};
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, Finding, FindingSet, IdentityMatch, JoinOutcome, JoinState,
-    Micros, Origin, PeerSummary, ReasonBasis, ReasonCode, RecordDigest, Source, Verdict,
+    Micros, Origin, PeerSummary, PeerTexts, ReasonBasis, ReasonCode, RecordDigest, Source, Verdict,
 };
 
 /// 2026-03-04T09:00:00Z.
@@ -80,11 +80,8 @@ pub(crate) fn matched_denial() -> JoinOutcome {
         confidence: Some(JoinConfidence::Exact),
         peer: Some(PeerSummary {
             event_id: EventId([7; 32]),
-            category: "http".into(),
-            operation: Some("POST /orders".into()),
-            status: Some("403".into()),
-            principal_id: None,
             time: Micros(HOUR_START + 5),
+            texts: PeerTexts::new("http", Some("POST /orders"), Some("403"), None),
         }),
         peer_count: 2,
         identity_match: Some(IdentityMatch::Unknown),

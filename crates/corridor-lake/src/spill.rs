@@ -11,7 +11,7 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::ArrowError;
-use corridor_model::{Slice, JoinFacts, Micros};
+use corridor_model::{JoinFacts, Micros, Slice};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -258,11 +258,7 @@ impl Spill {
     }
 
     /// Calls `visit` with the announced candidates of a slice, in no order.
-    pub fn read_candidates(
-        &self,
-        slice: Slice,
-        visit: impl FnMut(SpilledFacts),
-    ) -> Result<(), SpillError> {
+    pub fn read_candidates(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
         self.read_facts_file(&self.path(slice, Kind::Candidates), visit)
     }
 
@@ -356,20 +352,13 @@ fn encode(batch: &RecordBatch, options: IpcWriteOptions, mut buffer: Vec<u8>) ->
 mod tests {
     use super::*;
     use arrow_array::{Int64Array, cast::AsArray, types::Int64Type};
-    use corridor_model::{EventId, FindingSet, IdentityKeys, PeerSummary, Side, Verdict};
+    use corridor_model::{EventId, FindingSet, IdentityKeys, PeerSummary, PeerTexts, Side, Verdict};
     use std::sync::Arc;
 
     fn spilled(n: u8) -> SpilledFacts {
         let time = Micros(i64::from(n));
         let id = EventId([n; 32]);
-        let summary = PeerSummary {
-            event_id: id,
-            category: "http".into(),
-            operation: None,
-            status: None,
-            principal_id: None,
-            time,
-        };
+        let summary = PeerSummary { event_id: id, time, texts: PeerTexts::new("http", None, None, None) };
         SpilledFacts {
             position: Position {
                 file_index: 0,
@@ -384,8 +373,8 @@ mod tests {
                 summary,
                 start: time,
                 end: time,
-                request_ids: vec![],
-                correlation_ids: vec![],
+                request_ids: Default::default(),
+                correlation_ids: Default::default(),
                 run_id: None,
                 call: None,
                 call_at_host: None,

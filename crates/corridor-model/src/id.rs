@@ -1,13 +1,15 @@
 //! Ids: what makes an event the same event, and how ids of both systems are compared.
 
-use serde::{Deserialize, Serialize};
+mod bytes;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Identity of an event: SHA-256 of its natural key, or of its canonical JSON. The same event has the
 /// same id however often and by whatever path it arrives.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct EventId(pub [u8; 32]);
+pub struct EventId(#[serde(with = "bytes")] pub [u8; 32]);
 
 impl EventId {
     /// From the parts of a natural key. `domain` keeps kinds of keys apart; parts are length-prefixed, so
@@ -88,8 +90,20 @@ fn to_hex<'b>(bytes: &[u8; 32], buffer: &'b mut [u8; 64]) -> &'b str {
 
 /// A join key: 128 bits of an id after normalisation. GUIDs and 32-digit hex ids are their own value;
 /// other text is the head of its SHA-256.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key128(pub u128);
+
+impl Serialize for Key128 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        bytes::serialize(&self.0.to_be_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key128 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        bytes::deserialize(deserializer).map(|bytes| Self(u128::from_be_bytes(bytes)))
+    }
+}
 
 impl Key128 {
     /// Key of one id: trimmed, braces dropped, GUIDs compared without case and hyphens. None for an empty

@@ -6,6 +6,8 @@ use crate::id::{EventId, Key128};
 use crate::identity::{IdentityKeys, IdentityMatch};
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use std::fmt;
 
 codes! {
     /// Side of the corridor an event belongs to. Only events of different sides are partners.
@@ -86,21 +88,85 @@ impl CorrelationKey {
 }
 
 /// What the other side's row says about its peer: the `peer_*` columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerSummary {
     /// The peer's id.
     pub event_id: EventId,
-    /// The peer's category.
-    pub category: Box<str>,
-    /// The peer's operation: for Kong method and path, for Azure the operation name.
-    pub operation: Option<Box<str>>,
-    /// The peer's status: HTTP status, or the activity's status word.
-    pub status: Option<Box<str>>,
-    /// The peer's principal.
-    pub principal_id: Option<Box<str>>,
     /// The peer's event time.
     pub time: Micros,
+    /// The texts.
+    pub texts: PeerTexts,
 }
+
+impl fmt::Debug for PeerSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerSummary")
+            .field("event_id", &self.event_id)
+            .field("category", &self.texts.category())
+            .field("operation", &self.texts.operation())
+            .field("status", &self.texts.status())
+            .field("principal_id", &self.texts.principal_id())
+            .field("time", &self.time)
+            .finish()
+    }
+}
+
+/// The texts of a [`PeerSummary`] in one allocation: the join holds them for each event of the last hours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerTexts {
+    /// Category, operation, status and principal, one behind the other.
+    all: Box<str>,
+    /// One above the length of each; 0 for one that is missing.
+    sizes: [u32; 4],
+}
+
+impl PeerTexts {
+    /// Puts the texts together.
+    pub fn new(
+        category: &str,
+        operation: Option<&str>,
+        status: Option<&str>,
+        principal_id: Option<&str>,
+    ) -> Self {
+        let texts = [Some(category), operation, status, principal_id];
+        let mut all = String::with_capacity(texts.iter().flatten().map(|text| text.len()).sum());
+        let sizes = texts.map(|text| {
+            let text = text.filter(|text| text.len() < u32::MAX as usize);
+            all.push_str(text.unwrap_or_default());
+            text.map_or(0, |text| text.len() as u32 + 1)
+        });
+        Self { all: all.into_boxed_str(), sizes }
+    }
+
+    /// The peer's category.
+    pub fn category(&self) -> &str {
+        self.text(0).unwrap_or_default()
+    }
+
+    /// The peer's operation: for Kong method and path, for Azure the operation name.
+    pub fn operation(&self) -> Option<&str> {
+        self.text(1)
+    }
+
+    /// The peer's status: HTTP status, or the activity's status word.
+    pub fn status(&self) -> Option<&str> {
+        self.text(2)
+    }
+
+    /// The peer's principal.
+    pub fn principal_id(&self) -> Option<&str> {
+        self.text(3)
+    }
+
+    fn text(&self, index: usize) -> Option<&str> {
+        let length = self.sizes[index].checked_sub(1)? as usize;
+        let start = self.sizes[..index].iter().map(|size| size.saturating_sub(1) as usize).sum();
+        self.all.get(start..start + length)
+    }
+}
+
+/// Keys of an event, nearly always one.
+pub type FewKeys<K> = SmallVec<[K; 1]>;
 
 /// Everything the join operator needs of one event. Small, owned, and serialisable: it is also what a hint
 /// and an introduction carry between shards.
@@ -115,9 +181,9 @@ pub struct JoinFacts {
     /// Last moment: an activity's `end` (`start` + 10 min while it runs), else `start`. Never before `start`.
     pub end: Micros,
     /// Kong: its own request id. Azure: the request ids seen in response headers or error text.
-    pub request_ids: Vec<Key128>,
+    pub request_ids: FewKeys<Key128>,
     /// The correlation ids of the correlation_id rung. Kong: at most one.
-    pub correlation_ids: Vec<CorrelationKey>,
+    pub correlation_ids: FewKeys<CorrelationKey>,
     /// Pipeline run id, if the event carries one for the run_id rung.
     pub run_id: Option<Key128>,
     /// Key of method and URL path (run_id rung).
@@ -166,6 +232,14 @@ pub struct JoinOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_texts_differ_from_empty_ones() {
+        let texts = PeerTexts::new("http", None, Some(""), Some("ö"));
+        assert_eq!((texts.category(), texts.operation()), ("http", None));
+        assert_eq!((texts.status(), texts.principal_id()), (Some(""), Some("ö")));
+        assert_eq!(PeerTexts::new("", Some("x"), None, None).operation(), Some("x"));
+    }
 
     #[test]
     fn counter_counts_only_against_another_counter() {

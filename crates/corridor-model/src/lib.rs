@@ -31,7 +31,7 @@ pub use event::{CorrelationOrigin, Event, Source};
 pub use finding::{Finding, FindingSet};
 pub use id::{EventId, Key128, RecordDigest};
 pub use identity::{IdentityBasis, IdentityKeys, IdentityMatch, PrincipalType};
-pub use join::{JoinConfidence, JoinFacts, JoinMethod, JoinOutcome, JoinState, PeerSummary, Side};
+pub use join::{JoinConfidence, JoinFacts, JoinMethod, JoinOutcome, JoinState, PeerSummary, PeerTexts, Side};
 pub use ledger::Ledger;
 pub use origin::Origin;
 pub use rejection::{RejectCode, Rejection};

@@ -392,6 +392,9 @@ mod tests {
         let homes = reject_homes(&[slice(i64::MIN, 0, 1), slice(30, 9, 2), slice(31, 0, 1), slice(60, 0, 3)]);
         let all = [i64::MIN, 30, 31, 60].map(Slice).to_vec();
         assert_eq!(homes, BTreeMap::from([(HourBucket(5), all)]));
-        assert_eq!(reject_homes(&[slice(i64::MIN, 0, 1)]), BTreeMap::from([(HourBucket(0), vec![Slice(i64::MIN)])]));
+        assert_eq!(
+            reject_homes(&[slice(i64::MIN, 0, 1)]),
+            BTreeMap::from([(HourBucket(0), vec![Slice(i64::MIN)])])
+        );
     }
 }

@@ -13,9 +13,10 @@ use super::verdict::Word;
 use crate::call::{call_at_host_key, call_key};
 use crate::identify::Identity;
 use crate::refiner::Context;
-use corridor_model::join::CorrelationKey;
+use corridor_model::join::{CorrelationKey, FewKeys};
 use corridor_model::time::MINUTE;
-use corridor_model::{CorrelationOrigin, Event, JoinFacts, Key128, Micros, PeerSummary, Side};
+use corridor_model::{CorrelationOrigin, Event, JoinFacts, Key128, Micros, PeerSummary, PeerTexts, Side};
+use std::borrow::Cow;
 
 /// How long a run without an end may still be calling.
 const RUNNING_MICROS: i64 = 10 * MINUTE;
@@ -35,7 +36,7 @@ pub(super) fn gather(
         .into_iter()
         .find_map(|field| parsed.raw.get(field))
         .and_then(Key128::of_id);
-    let mut correlation_ids: Vec<CorrelationKey> =
+    let mut correlation_ids: FewKeys<CorrelationKey> =
         ids.correlation.iter().filter_map(|id| CorrelationKey::of(id)).collect();
     // One run has many calls, so its id names the run and not a call.
     correlation_ids.retain(|key| Some(key.base) != run || parsed.kind != Kind::Activity);
@@ -83,8 +84,8 @@ pub(super) fn is_gateway_host(host: &str, context: &Context) -> bool {
         || context.settings.gateway_hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
 }
 
-fn keys_of(ids: &KongIds<'_>) -> Vec<Key128> {
-    let mut keys: Vec<Key128> = ids.request.iter().filter_map(|id| Key128::of_id(id)).collect();
+fn keys_of(ids: &KongIds<'_>) -> FewKeys<Key128> {
+    let mut keys: FewKeys<Key128> = ids.request.iter().filter_map(|id| Key128::of_id(id)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -107,15 +108,14 @@ fn bounds(parsed: &Parsed<'_>, event_time: Micros) -> (Micros, Micros) {
 
 fn summary(parsed: &Parsed<'_>, event: &Event<'_>) -> PeerSummary {
     let status = match (parsed.kind, event.http_status) {
-        (Kind::Gateway | Kind::Rbac, Some(status)) => Some(status.to_string().into_boxed_str()),
-        _ => event.result_type.as_deref().map(Box::from),
+        (Kind::Gateway | Kind::Rbac, Some(status)) => Some(Cow::Owned(status.to_string())),
+        _ => event.result_type.as_deref().map(Cow::Borrowed),
     };
-    PeerSummary {
-        event_id: event.event_id,
-        category: event.category.as_ref().into(),
-        operation: event.operation.as_deref().map(Box::from),
-        status,
-        principal_id: event.principal_id.as_deref().map(Box::from),
-        time: event.event_time,
-    }
+    let texts = PeerTexts::new(
+        &event.category,
+        event.operation.as_deref(),
+        status.as_deref(),
+        event.principal_id.as_deref(),
+    );
+    PeerSummary { event_id: event.event_id, time: event.event_time, texts }
 }

@@ -10,7 +10,8 @@ use super::*;
 use corridor_model::join::CorrelationKey;
 use corridor_model::time::{MINUTE, SECOND};
 use corridor_model::{
-    FindingSet, IdentityKeys, JoinConfidence, JoinMethod, JoinState, Key128, PeerSummary, Side, Verdict,
+    FindingSet, IdentityKeys, JoinConfidence, JoinMethod, JoinState, Key128, PeerSummary, PeerTexts, Side,
+    Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -29,16 +30,13 @@ fn facts(side: Side, number: u32, start: i64, end: i64) -> JoinFacts {
         side,
         summary: PeerSummary {
             event_id: event_id(number),
-            category: side.as_str().into(),
-            operation: None,
-            status: None,
-            principal_id: None,
             time: Micros(NOON + start),
+            texts: PeerTexts::new(side.as_str(), None, None, None),
         },
         start: Micros(NOON + start),
         end: Micros(NOON + end),
-        request_ids: Vec::new(),
-        correlation_ids: Vec::new(),
+        request_ids: Default::default(),
+        correlation_ids: Default::default(),
         run_id: None,
         call: None,
         call_at_host: None,

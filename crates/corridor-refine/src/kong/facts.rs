@@ -9,7 +9,7 @@ use crate::call::{UrlParts, call_at_host_key, call_key};
 use crate::directory::{Directory, RoutePolicy};
 use corridor_model::id::{parse_hex_id, trim_id};
 use corridor_model::join::CorrelationKey;
-use corridor_model::{Event, IdentityKeys, JoinFacts, Key128, PeerSummary, Side};
+use corridor_model::{Event, IdentityKeys, JoinFacts, Key128, PeerSummary, PeerTexts, Side};
 
 /// The keys, taken from the clear values before anything is masked.
 #[derive(Debug, Default)]
@@ -68,19 +68,17 @@ impl Keys {
         policy: Option<&RoutePolicy>,
         directory: &Directory,
     ) -> JoinFacts {
-        let boxed = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(Box::<str>::from);
         let operation = event
             .http_method
             .as_deref()
-            .map(|method| [method, " ", event.url_path.as_deref().unwrap_or("")].concat().trim_end().into());
-        let summary = PeerSummary {
-            event_id: event.event_id,
-            category: event.category.as_ref().into(),
-            operation,
-            status: event.http_status.map(|status| status.to_string().into()),
-            principal_id: boxed(&event.principal_id),
-            time: event.event_time,
-        };
+            .map(|method| [method, " ", event.url_path.as_deref().unwrap_or("")].concat());
+        let texts = PeerTexts::new(
+            &event.category,
+            operation.as_deref().map(str::trim_end),
+            event.http_status.map(|status| status.to_string()).as_deref(),
+            event.principal_id.as_deref(),
+        );
+        let summary = PeerSummary { event_id: event.event_id, time: event.event_time, texts };
         JoinFacts {
             side: Side::Kong,
             summary,

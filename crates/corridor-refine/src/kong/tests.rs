@@ -171,7 +171,7 @@ fn columns_are_filled_from_a_proxied_request() {
         assert_eq!((event.request_bytes, event.response_bytes), (Some(1874), Some(642)));
         assert_eq!(event.event_time, Micros(1_763_972_345_678_000));
         assert_eq!(
-            refined.facts.summary.operation.as_deref(),
+            refined.facts.summary.texts.operation(),
             Some("POST /synapse/pipelines/nightly_load/createRun")
         );
         assert!(refined.facts.is_eligible && refined.facts.request_ids.len() == 1);

@@ -6,8 +6,8 @@
 //! - Invariants: each spilled event leaves once, as a row or as a copy; slices leave complete.
 
 use corridor_lake::FinalRow;
-use corridor_lake::spill::{SliceSummary, Position, Spill, SpillError, SpilledFacts};
-use corridor_model::{EventId, Slice, JoinOutcome, Side};
+use corridor_lake::spill::{Position, SliceSummary, Spill, SpillError, SpilledFacts};
+use corridor_model::{EventId, JoinOutcome, Side, Slice};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
 use std::collections::{BTreeMap, HashMap};
 

@@ -14,7 +14,7 @@ use arrow_select::take::take_record_batch;
 use corridor_intake::frame::{Defect, Frame};
 use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
 use corridor_lake::{EventBatchBuilder, RecordsBuilder, RejectRow, RejectsBuilder};
-use corridor_model::{Slice, Origin, RecordDigest, RejectCode, Rejection, Side, time};
+use corridor_model::{Origin, RecordDigest, RejectCode, Rejection, Side, Slice, time};
 use corridor_refine::{Context, Outcome, Refined, redact, refine, reject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,13 +133,7 @@ impl<'p> Worker<'p> {
         Ok((self.tally.counts, self.tally.digests))
     }
 
-    fn process_frame(
-        &mut self,
-        side: Side,
-        frame: &Frame<'_>,
-        origin: &Origin,
-        slice: &mut Option<Slice>,
-    ) {
+    fn process_frame(&mut self, side: Side, frame: &Frame<'_>, origin: &Origin, slice: &mut Option<Slice>) {
         let Self { context, batch, tally, .. } = self;
         if let Some(defect) = frame.defect {
             let (code, detail) = match defect {
