@@ -4,9 +4,12 @@
 //! - Out: the value.
 //! - Invariants: of equal keys the first counts; a found key was compared as a whole, so a poor spread costs time only.
 
+/// A key and its value, or a free place.
+type Slot<V> = Option<(&'static [u8], V)>;
+
 /// Keys and values in open addressing.
 pub(super) struct KeyTable<V> {
-    slots: Box<[Option<(&'static [u8], V)>]>,
+    slots: Box<[Slot<V>]>,
 }
 
 impl<V: Copy> KeyTable<V> {

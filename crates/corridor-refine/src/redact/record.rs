@@ -81,7 +81,7 @@ impl Transcoder<'_> {
             }
             let name = cursor.unescape(raw_name).unwrap_or_else(|| Cow::Owned(raw_name.to_owned()));
             let decision = rule::decide(rule, self.side, &name);
-            self.name(&name, decision.has_plain_name, out);
+            self.name(name, decision.has_plain_name, out);
             out.push(b':');
             let child = match decision.role {
                 Some(rule::PairRole::Name) => {
@@ -100,12 +100,12 @@ impl Transcoder<'_> {
         Some(())
     }
 
-    fn name(&mut self, name: &Cow<'_, str>, is_plain: bool, out: &mut Vec<u8>) {
+    fn name(&mut self, name: Cow<'_, str>, is_plain: bool, out: &mut Vec<u8>) {
         let is_short = name.len() < NAME_BYTES_PLAIN;
         if self.pseudonyms.is_none() && (is_short || is_plain) {
             write_unescaped(name, out);
         } else {
-            let masked = mask_text(name, &mut self.count);
+            let masked = mask_text(&name, &mut self.count);
             write_string(&self.personal(masked, false), out);
         }
     }
@@ -144,20 +144,20 @@ impl Transcoder<'_> {
             }
             Rule::Url => {
                 if self.pseudonyms.is_none() && memchr::memchr2(b'?', b'#', text.as_bytes()).is_none() {
-                    return self.masked(&text, out);
+                    return self.masked(text, out);
                 }
                 let url = mask_url(&text, &mut self.count);
                 write_string(&self.personal(Cow::Owned(url), false), out);
             }
             Rule::Address => match self.pseudonyms {
                 Some(pseudonyms) => write_string(&pseudonyms.hide_addresses(&text), out),
-                None => self.masked(&text, out),
+                None => self.masked(text, out),
             },
             Rule::Scheme if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => write_string(&text, out),
             Rule::Scheme => self.mask(out),
             Rule::PersonalName => match self.pseudonyms {
                 Some(pseudonyms) => write_string(&pseudonyms.hash("name", &text), out),
-                None => self.masked(&text, out),
+                None => self.masked(text, out),
             },
             Rule::Plain
             | Rule::Detail
@@ -169,13 +169,13 @@ impl Transcoder<'_> {
             | Rule::Input
             | Rule::Output
             | Rule::NestedOrMask
-            | Rule::AuthorizationOrText => self.text(&text, rule, out),
+            | Rule::AuthorizationOrText => self.text(text, rule, out),
         }
     }
 
     /// A text that may be JSON itself.
-    fn text(&mut self, text: &Cow<'_, str>, rule: Rule, out: &mut Vec<u8>) {
-        if looks_like_json(text) && self.nested < NESTED_MAX {
+    fn text(&mut self, text: Cow<'_, str>, rule: Rule, out: &mut Vec<u8>) {
+        if looks_like_json(&text) && self.nested < NESTED_MAX {
             let mut inner = Transcoder {
                 side: self.side,
                 pseudonyms: self.pseudonyms,
@@ -183,7 +183,7 @@ impl Transcoder<'_> {
                 nested: self.nested + 1,
             };
             let mut nested = Vec::with_capacity(text.len());
-            if inner.transcode(text, rule, &mut nested).is_some() {
+            if inner.transcode(&text, rule, &mut nested).is_some() {
                 self.count = self.count.saturating_add(inner.count);
                 return write_string(&String::from_utf8_lossy(&nested), out);
             }
@@ -191,31 +191,33 @@ impl Transcoder<'_> {
         let is_marker = text.starts_with("<redacted");
         let is_closed = match rule {
             Rule::NestedOrMask | Rule::Claims | Rule::Output | Rule::Authentication => !is_marker,
-            Rule::Input => looks_like_json(text),
+            Rule::Input => looks_like_json(&text),
             _ => false,
         };
         if is_closed {
             return self.mask(out);
         }
-        let unquoted;
-        let text = if rule == Rule::Detail && self.side == Side::Azure && quotes_data(text) {
-            unquoted = Cow::Owned(mask_quoted(text, &mut self.count));
-            &unquoted
+        let text = if rule == Rule::Detail && self.side == Side::Azure && quotes_data(&text) {
+            Cow::Owned(mask_quoted(&text, &mut self.count))
         } else {
             text
         };
         if self.pseudonyms.is_none() {
             return self.masked(text, out);
         }
-        let masked = mask_text(text, &mut self.count);
+        let masked = mask_text(&text, &mut self.count);
         write_string(&self.personal(masked, rule == Rule::Detail), out);
     }
 
     /// The text without secret shapes.
-    fn masked(&mut self, text: &Cow<'_, str>, out: &mut Vec<u8>) {
-        match mask_text(text, &mut self.count) {
-            Cow::Borrowed(_) => write_unescaped(text, out),
-            Cow::Owned(masked) => write_string(&masked, out),
+    fn masked(&mut self, text: Cow<'_, str>, out: &mut Vec<u8>) {
+        let masked = match mask_text(&text, &mut self.count) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked),
+        };
+        match masked {
+            None => write_unescaped(text, out),
+            Some(masked) => write_string(&masked, out),
         }
     }
 
@@ -229,14 +231,14 @@ impl Transcoder<'_> {
 }
 
 /// Appends what [`unescape`] gave: what it borrowed stands in the record as it must stand here.
-fn write_unescaped(text: &Cow<'_, str>, out: &mut Vec<u8>) {
+fn write_unescaped(text: Cow<'_, str>, out: &mut Vec<u8>) {
     match text {
         Cow::Borrowed(raw) => {
             out.push(b'"');
             out.extend_from_slice(raw.as_bytes());
             out.push(b'"');
         }
-        Cow::Owned(text) => write_string(text, out),
+        Cow::Owned(text) => write_string(&text, out),
     }
 }
 

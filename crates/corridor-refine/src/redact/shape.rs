@@ -82,9 +82,34 @@ static AUTOMATON: LazyLock<AhoCorasick> = LazyLock::new(|| {
         .expect("the triggers are few and short")
 });
 
+/// The first three letters of the triggers that can stand in a name, five bits for each letter: a bit set.
+static HEADS: LazyLock<[u64; 512]> = LazyLock::new(|| {
+    let mut heads = [0; 512];
+    for (text, _) in TRIGGERS.iter().filter(|(text, _)| text.as_bytes()[0].is_ascii_alphabetic()) {
+        let head = text.bytes().take(3).fold(0, add_letter);
+        heads[head / 64] |= 1 << (head % 64);
+    }
+    heads
+});
+
+/// The three letters that end with this one. Bits of case are dropped.
+fn add_letter(letters: usize, byte: u8) -> usize {
+    (letters << 5 | usize::from(byte & 0x1f)) & 0x7fff
+}
+
+/// Whether a name holds the head of a trigger: few do, and the automaton takes longer to find that out.
+fn may_hold_trigger(name: &[u8]) -> bool {
+    let heads = &*HEADS;
+    let mut letters = 0;
+    name.iter().any(|byte| {
+        letters = add_letter(letters, *byte);
+        heads[letters / 64] >> (letters % 64) & 1 == 1
+    })
+}
+
 /// The spans of `text` that hold secrets.
 pub(super) fn spans(text: &str) -> Vec<Span> {
-    let glance = glance(text, |name| AUTOMATON.is_match(name));
+    let glance = glance(text, |name| may_hold_trigger(name) && AUTOMATON.is_match(name));
     let mut spans = if glance.may_trigger { triggered(text) } else { Vec::new() };
     if glance.may_be_random {
         entropy::add_spans(text, &mut spans);
