@@ -11,6 +11,7 @@ mod progress;
 mod read;
 mod statistics;
 mod summary;
+mod waiting;
 mod worker;
 mod write;
 

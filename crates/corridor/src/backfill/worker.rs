@@ -2,31 +2,20 @@
 //!
 //! - In: chunks of any file and side.
 //! - Out: batches in the spill; counts and the digest of what was read.
-//! - Keeps: one batch of rows, their facts, and the rejects of one chunk.
+//! - Keeps: the rows that are not spilled yet, and the rejects of one chunk.
 //! - Invariants: a record is counted exactly once. Rejects go to the slice of their neighbours in the chunk, so
 //!   that the choice does not depend on threads.
 
-use super::Range;
 use super::digest::InputDigest;
 use super::read::{ReadPlan, Work};
-use arrow_array::{RecordBatch, UInt32Array};
-use arrow_select::take::take_record_batch;
+use super::waiting::Waiting;
 use corridor_intake::frame::{Defect, Frame};
-use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
-use corridor_lake::{EventBatchBuilder, RecordsBuilder, RejectRow, RejectsBuilder};
-use corridor_model::{Origin, RecordDigest, RejectCode, Rejection, Side, Slice, time};
-use corridor_refine::{Context, Outcome, Refined, redact, refine, reject};
+use corridor_lake::spill::{Spill, SpillError};
+use corridor_lake::{RejectRow, RejectsBuilder};
+use corridor_model::{Origin, RecordDigest, RejectCode, Rejection, Side, Slice};
+use corridor_refine::{Context, Outcome, refine, reject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Rows of a spilled batch.
-const BATCH_ROWS: usize = 8_192;
-
-/// Bytes of records after which a batch is spilled, however few its rows.
-const BATCH_RECORD_BYTES: usize = 32 * 1024 * 1024;
-
-/// Events this far outside the asked range are still looked at as partners. Longer than any horizon.
-const CONTEXT_MARGIN: i64 = 6 * time::HOUR;
 
 /// Slice of rejects without a neighbour that is an event; they go to the first hour of the run.
 pub const NO_SLICE: Slice = Slice(i64::MIN);
@@ -102,14 +91,14 @@ impl Tally {
 pub struct Worker<'p> {
     context: &'p Context,
     spill: &'p Spill,
-    batch: Batch,
+    waiting: Waiting,
     tally: Tally,
 }
 
 impl<'p> Worker<'p> {
     /// A worker with nothing to do yet.
     pub fn new(plan: &ReadPlan<'p>, spill: &'p Spill) -> Self {
-        Self { context: plan.context, spill, batch: Batch::new(plan), tally: Tally::default() }
+        Self { context: plan.context, spill, waiting: Waiting::new(plan), tally: Tally::default() }
     }
 
     /// Refines one chunk.
@@ -120,21 +109,19 @@ impl<'p> Worker<'p> {
             let origin = Origin { file_index: work.file_index, path, byte_offset: frame.byte_offset };
             self.process_frame(work.side, &frame, &origin, &mut slice);
             first_slice = first_slice.or(slice);
-            if self.batch.is_full() {
-                self.batch.flush(self.spill)?;
-            }
+            self.waiting.relieve(self.spill)?;
         }
         self.flush_rejects(work.side, first_slice)
     }
 
     /// Spills what is left.
     pub fn finish(mut self) -> Result<(Counts, Digests), SpillError> {
-        self.batch.flush(self.spill)?;
+        self.waiting.flush(self.spill)?;
         Ok((self.tally.counts, self.tally.digests))
     }
 
     fn process_frame(&mut self, side: Side, frame: &Frame<'_>, origin: &Origin, slice: &mut Option<Slice>) {
-        let Self { context, batch, tally, .. } = self;
+        let Self { context, waiting, tally, .. } = self;
         if let Some(defect) = frame.defect {
             let (code, detail) = match defect {
                 Defect::TooLarge => {
@@ -154,9 +141,10 @@ impl<'p> Worker<'p> {
                 refined.event.record_index += frame.index;
                 *slice = Some(refined.event.event_time.slice());
                 tally.digests.entry(origin.file_index).or_default().add(&refined.event.record_sha256);
-                if batch.append(side, &refined, text, origin, context) {
+                let redactions = refined.event.redactions;
+                if waiting.append(side, *refined, text, origin, context) {
                     tally.counts.events[side as usize] += 1;
-                    tally.counts.redactions += u64::from(refined.event.redactions);
+                    tally.counts.redactions += u64::from(redactions);
                 } else {
                     tally.counts.outside += 1;
                 }
@@ -183,128 +171,4 @@ impl<'p> Worker<'p> {
             .into_iter()
             .try_for_each(|(slice, mut rejects)| self.spill.write_rejects(slice, &rejects.finish()))
     }
-}
-
-/// The rows that are not spilled yet.
-struct Batch {
-    range: Range,
-    directory_version: Option<String>,
-    events: EventBatchBuilder,
-    records: Option<RecordsBuilder>,
-    facts: Vec<SpilledFacts>,
-    /// Events outside the range that may be partners.
-    context: Vec<SpilledFacts>,
-    /// Scratch for one redacted record.
-    record: Vec<u8>,
-}
-
-impl Batch {
-    fn new(plan: &ReadPlan<'_>) -> Self {
-        Self {
-            range: plan.range,
-            directory_version: plan.context.directory.version().map(String::from),
-            events: EventBatchBuilder::new(BATCH_ROWS),
-            records: plan.keeps_records.then(|| RecordsBuilder::new(BATCH_ROWS)),
-            facts: Vec::with_capacity(BATCH_ROWS),
-            context: Vec::new(),
-            record: Vec::new(),
-        }
-    }
-
-    /// Takes an event; false when it is outside the asked range.
-    fn append(
-        &mut self,
-        side: Side,
-        refined: &Refined<'_>,
-        text: &str,
-        origin: &Origin,
-        context: &Context,
-    ) -> bool {
-        let event = &refined.event;
-        let position = Position {
-            file_index: origin.file_index,
-            byte_offset: origin.byte_offset,
-            record_index: event.record_index,
-            time: event.event_time,
-            batch: Position::NO_ROW,
-            row: 0,
-        };
-        let spilled = SpilledFacts { position, facts: refined.facts.clone() };
-        if !self.range.contains(event.event_time) {
-            if self.range.distance(event.event_time) <= CONTEXT_MARGIN {
-                self.context.push(spilled);
-            }
-            return false;
-        }
-        self.events.append(event, origin, self.directory_version.as_deref());
-        if let Some(records) = &mut self.records {
-            self.record.clear();
-            redact::record(side, text, context.pseudonyms.as_ref(), &mut self.record);
-            records.append(&event.event_id, event.event_time, &self.record);
-        }
-        self.facts.push(spilled);
-        true
-    }
-
-    fn is_full(&self) -> bool {
-        let record_bytes = self.records.as_ref().map_or(0, RecordsBuilder::byte_size);
-        self.facts.len() >= BATCH_ROWS
-            || self.context.len() >= BATCH_ROWS
-            || record_bytes >= BATCH_RECORD_BYTES
-    }
-
-    fn flush(&mut self, spill: &Spill) -> Result<(), SpillError> {
-        announce(spill, self.facts.iter().chain(&self.context))?;
-        for (slice, facts) in by_slice(std::mem::take(&mut self.context)) {
-            spill.write_context(slice, &facts)?;
-        }
-        if self.facts.is_empty() {
-            return Ok(());
-        }
-        let events = self.events.finish();
-        let records = self.records.as_mut().map(RecordsBuilder::finish);
-        let mut facts = std::mem::replace(&mut self.facts, Vec::with_capacity(BATCH_ROWS));
-        let first = facts[0].position.time.slice();
-        if facts.iter().all(|spilled| spilled.position.time.slice() == first) {
-            return spill.write(first, &events, records.as_ref(), &mut facts);
-        }
-        let mut rows_by_slice: BTreeMap<Slice, Vec<u32>> = BTreeMap::new();
-        for (row, spilled) in (0..).zip(&facts) {
-            rows_by_slice.entry(spilled.position.time.slice()).or_default().push(row);
-        }
-        for (slice, rows) in rows_by_slice {
-            let mut part: Vec<_> = rows.iter().map(|row| facts[*row as usize].clone()).collect();
-            let rows = UInt32Array::from(rows);
-            let records = records.as_ref().map(|records| rows_of(records, &rows));
-            spill.write(slice, &rows_of(&events, &rows), records.as_ref(), &mut part)?;
-        }
-        Ok(())
-    }
-}
-
-fn rows_of(batch: &RecordBatch, rows: &UInt32Array) -> RecordBatch {
-    take_record_batch(batch, rows).expect("the rows are of this batch")
-}
-
-fn by_slice(facts: Vec<SpilledFacts>) -> BTreeMap<Slice, Vec<SpilledFacts>> {
-    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
-    for spilled in facts {
-        slices.entry(spilled.position.time.slice()).or_default().push(spilled);
-    }
-    slices
-}
-
-/// Announces activities that began in an earlier slice, so that the Kong events of that slice find them.
-fn announce<'f>(spill: &Spill, facts: impl Iterator<Item = &'f SpilledFacts>) -> Result<(), SpillError> {
-    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
-    for spilled in facts {
-        let start = spilled.facts.start.slice();
-        if spilled.facts.side == Side::Azure
-            && spilled.facts.is_eligible
-            && start < spilled.position.time.slice()
-        {
-            slices.entry(start).or_default().push(spilled.clone());
-        }
-    }
-    slices.into_iter().try_for_each(|(slice, facts)| spill.write_candidates(slice, &facts))
 }

@@ -1,0 +1,199 @@
+//! Waiting: the rows of one worker that are not spilled yet, by slice of event time.
+//!
+//! - In: refined events in any order of time.
+//! - Out: batches of one slice each, so that nothing is copied again before it is spilled.
+//! - Keeps: at most [`WAITING_ROWS`] rows and [`OPEN_SLICES`] slices, one more frame's rows aside.
+//! - Invariants: an event is in one batch, or is only a partner (outside the asked range), or is left out.
+
+use super::Range;
+use super::read::ReadPlan;
+use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
+use corridor_lake::{EventBatchBuilder, RecordsBuilder};
+use corridor_model::{Origin, Side, Slice, time};
+use corridor_refine::{Context, Refined, redact};
+use std::collections::BTreeMap;
+
+/// Rows of a full batch.
+const BATCH_ROWS: usize = 8_192;
+
+/// Rows that wait in all batches together before the largest is spilled.
+const WAITING_ROWS: usize = 4 * BATCH_ROWS;
+
+/// Slices with waiting rows before the largest is spilled; matters only for input in no order of time.
+const OPEN_SLICES: usize = 256;
+
+/// Bytes of records that wait before the largest batch is spilled, however few its rows.
+const WAITING_RECORD_BYTES: usize = 64 * 1024 * 1024;
+
+/// Events this far outside the asked range are still looked at as partners. Longer than any horizon.
+const CONTEXT_MARGIN: i64 = 6 * time::HOUR;
+
+/// The rows of one slice.
+struct Batch {
+    slice: Slice,
+    events: EventBatchBuilder,
+    records: Option<RecordsBuilder>,
+    facts: Vec<SpilledFacts>,
+}
+
+/// The rows that are not spilled yet.
+pub struct Waiting {
+    range: Range,
+    directory_version: Option<String>,
+    keeps_records: bool,
+    /// The slice used last stands last.
+    open: Vec<Batch>,
+    /// Spilled batches, to be filled again.
+    spare: Vec<Batch>,
+    rows: usize,
+    /// Events outside the range that may be partners.
+    context: Vec<SpilledFacts>,
+    /// Scratch for one redacted record.
+    record: Vec<u8>,
+}
+
+impl Waiting {
+    /// Nothing waits yet.
+    pub fn new(plan: &ReadPlan<'_>) -> Self {
+        Self {
+            range: plan.range,
+            directory_version: plan.context.directory.version().map(String::from),
+            keeps_records: plan.keeps_records,
+            open: Vec::new(),
+            spare: Vec::new(),
+            rows: 0,
+            context: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
+    /// Takes an event; false when it is outside the asked range.
+    pub fn append(
+        &mut self,
+        side: Side,
+        refined: Refined<'_>,
+        text: &str,
+        origin: &Origin,
+        context: &Context,
+    ) -> bool {
+        let Refined { event, facts, .. } = refined;
+        let position = Position {
+            file_index: origin.file_index,
+            byte_offset: origin.byte_offset,
+            record_index: event.record_index,
+            time: event.event_time,
+            batch: Position::NO_ROW,
+            row: 0,
+        };
+        let spilled = SpilledFacts { position, facts };
+        if !self.range.contains(event.event_time) {
+            if self.range.distance(event.event_time) <= CONTEXT_MARGIN {
+                self.context.push(spilled);
+            }
+            return false;
+        }
+        let mut record = std::mem::take(&mut self.record);
+        if self.keeps_records {
+            record.clear();
+            redact::record(side, text, context.pseudonyms.as_ref(), &mut record);
+        }
+        let version = self.directory_version.take();
+        let batch = self.batch_of(event.event_time.slice());
+        batch.events.append(&event, origin, version.as_deref());
+        if let Some(records) = &mut batch.records {
+            records.append(&event.event_id, event.event_time, &record);
+        }
+        batch.facts.push(spilled);
+        self.rows += 1;
+        (self.record, self.directory_version) = (record, version);
+        true
+    }
+
+    /// The open batch of a slice.
+    fn batch_of(&mut self, slice: Slice) -> &mut Batch {
+        match self.open.iter().rposition(|batch| batch.slice == slice) {
+            Some(index) => {
+                let last = self.open.len() - 1;
+                self.open.swap(index, last);
+            }
+            None => {
+                let keeps_records = self.keeps_records;
+                let mut batch = self.spare.pop().unwrap_or_else(|| Batch {
+                    slice,
+                    events: EventBatchBuilder::new(64),
+                    records: keeps_records.then(|| RecordsBuilder::new(64)),
+                    facts: Vec::new(),
+                });
+                batch.slice = slice;
+                self.open.push(batch);
+            }
+        }
+        self.open.last_mut().expect("a batch was found or pushed")
+    }
+
+    /// Spills what is full, or the largest when too much waits.
+    pub fn relieve(&mut self, spill: &Spill) -> Result<(), SpillError> {
+        if self.context.len() >= BATCH_ROWS {
+            self.flush_context(spill)?;
+        }
+        if self.open.last().is_some_and(|batch| batch.facts.len() >= BATCH_ROWS) {
+            self.flush_batch(self.open.len() - 1, spill)?;
+        }
+        while self.rows > WAITING_ROWS
+            || self.open.len() > OPEN_SLICES
+            || self.record_bytes() > WAITING_RECORD_BYTES
+        {
+            let largest = (0..self.open.len()).max_by_key(|index| self.open[*index].facts.len());
+            let Some(largest) = largest else { break };
+            self.flush_batch(largest, spill)?;
+        }
+        Ok(())
+    }
+
+    fn record_bytes(&self) -> usize {
+        self.open.iter().filter_map(|batch| batch.records.as_ref()).map(RecordsBuilder::byte_size).sum()
+    }
+
+    /// Spills everything.
+    pub fn flush(&mut self, spill: &Spill) -> Result<(), SpillError> {
+        self.flush_context(spill)?;
+        while !self.open.is_empty() {
+            self.flush_batch(self.open.len() - 1, spill)?;
+        }
+        Ok(())
+    }
+
+    fn flush_batch(&mut self, index: usize, spill: &Spill) -> Result<(), SpillError> {
+        let mut batch = self.open.remove(index);
+        self.rows -= batch.facts.len();
+        announce(spill, &batch.facts)?;
+        let events = batch.events.finish();
+        let records = batch.records.as_mut().map(RecordsBuilder::finish);
+        spill.write(batch.slice, &events, records.as_ref(), &mut batch.facts)?;
+        batch.facts.clear();
+        self.spare.push(batch);
+        Ok(())
+    }
+
+    fn flush_context(&mut self, spill: &Spill) -> Result<(), SpillError> {
+        announce(spill, &self.context)?;
+        let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
+        for spilled in self.context.drain(..) {
+            slices.entry(spilled.position.time.slice()).or_default().push(spilled);
+        }
+        slices.into_iter().try_for_each(|(slice, facts)| spill.write_context(slice, &facts))
+    }
+}
+
+/// Announces activities that began in an earlier slice, so that the Kong events of that slice find them.
+fn announce(spill: &Spill, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
+    for spilled in facts {
+        let start = spilled.facts.start.slice();
+        let begins_earlier = start < spilled.position.time.slice();
+        if spilled.facts.side == Side::Azure && spilled.facts.is_eligible && begins_earlier {
+            slices.entry(start).or_default().push(spilled.clone());
+        }
+    }
+    slices.into_iter().try_for_each(|(slice, facts)| spill.write_candidates(slice, &facts))
+}
