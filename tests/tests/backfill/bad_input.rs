@@ -217,7 +217,7 @@ fn missing_and_unreadable_files_are_named() {
     refused(&inside, &lake, "dangling.log");
     let locked = folder.join("locked.log");
     fs::write(&locked, good(1)).expect("the folder is writable");
-    fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0)).expect("it is ours");
+    fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("it is ours");
     // Root reads everything.
     if File::open(&locked).is_err() {
         refused(&locked, &lake, "locked.log");
