@@ -1,5 +1,6 @@
 //! Helpers of the end-to-end tests.
 
+pub mod canary;
 pub mod emulator;
 pub mod evidence;
 pub mod landed;

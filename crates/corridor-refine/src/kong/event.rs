@@ -117,13 +117,21 @@ fn fill_identity<'e>(
     event.roles = caller.roles.clone();
 }
 
+/// An IPv4 address that is dressed up as IPv6 has the spelling of the other side.
+fn plain_address(address: Cow<'_, str>) -> Cow<'_, str> {
+    match address.strip_prefix("::ffff:") {
+        Some(plain) if plain.parse::<std::net::Ipv4Addr>().is_ok() => Cow::Owned(plain.to_owned()),
+        _ => address,
+    }
+}
+
 fn fill_request<'e>(event: &mut Event<'e>, entry: &'e Entry<'_>, target: UrlParts<'e>) {
     let request = &entry.request;
     event.http_method = request.method.as_text();
     event.query_names = request.query.list(target.query).map(Cow::Owned);
     event.url_host = target.host;
     event.url_path = (!target.path.is_empty()).then_some(Cow::Borrowed(target.path));
-    event.client_ip = entry.client_ip.as_text();
+    event.client_ip = entry.client_ip.as_text().map(plain_address);
     event.user_agent = request.headers.user_agent.as_str().map(redact::user_agent_family);
     event.tls_version = entry.tls().version.as_text();
     event.request_bytes = size(if entry.is_stream() { &entry.session.received } else { &request.size });

@@ -358,7 +358,7 @@ fn principals_are_named_as_far_as_the_entry_can_be_believed() {
 }
 
 #[test]
-fn tokens_without_a_consumer_still_name_their_principal() {
+fn tokens_without_a_consumer_still_name_their_principal_and_addresses_have_one_spelling() {
     const OID: &str = "5f0c9a7e-2b41-4c8f-9d36-8e1b7a2c4d55";
     let see = |members: &str| {
         let json =
@@ -375,6 +375,11 @@ fn tokens_without_a_consumer_still_name_their_principal() {
     let user =
         format!(r#""authenticated_entity":{{"id":"c"}},"identity":{{"oid":"{OID}","sub":"pairwise"}}"#);
     assert_eq!(see(&user), [OID, "unknown"]);
+    let mapped = r#"{"request":{},"started_at":1772615000123,"client_ip":"::ffff:192.0.2.7"}"#;
+    let address = with_refined(mapped, &Context::default(), |refined| {
+        refined.event.client_ip.as_deref() == Some("192.0.2.7")
+    });
+    assert_eq!(address, Ok(true));
     // The value of `credential_claim`: an id that can only agree with an object id.
     let claim = format!(r#""authenticated_entity":{{"id":"{OID}"}}"#);
     assert_eq!(see(&claim)[0], format!("consumer:{OID}"));

@@ -4,12 +4,15 @@
 //! - Out: at most 512 characters on one line, without secrets.
 //! - Invariants: content that a whole record would lose (bodies, query values, statements) is lost here too.
 
-use super::{MASK, mask_text};
+use super::{MASK, mask_text, secret_name};
 
 const CHARS_MAX: usize = 512;
 
 /// Only the head is looked at; what could straddle its end is dropped.
 const BYTES_MAX: usize = 8_192;
+
+/// Longer names are no names of withheld members.
+const NAME_BYTES_MAX: usize = 128;
 
 /// JSON members whose values no preview shows.
 const WITHHELD: &[&str] = &[
@@ -24,7 +27,16 @@ const WITHHELD: &[&str] = &[
     "queryText",
     "command",
     "claims",
+    "Input",
     "Output",
+    "Parameters",
+    "ExplainOutput",
+    "requestBody",
+    "responseBody",
+    "request_body",
+    "response_body",
+    "text",
+    "script",
 ];
 
 pub(super) fn head(text: &str) -> String {
@@ -66,14 +78,7 @@ fn next_member(text: &str) -> Option<usize> {
         let name = from + found + 1;
         from = name;
         let tail = &text[name..];
-        let Some(close) = WITHHELD.iter().find_map(|known| {
-            let is_it = tail.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
-            let quote = is_it
-                .then(|| ["\"", "\\\""].into_iter().find(|quote| tail[known.len()..].starts_with(quote)));
-            quote.flatten().map(|quote| known.len() + quote.len())
-        }) else {
-            continue;
-        };
+        let Some((close, is_secret)) = name_end(tail) else { continue };
         let after = &tail[close..];
         let colon = after.len() - after.trim_start().len();
         if !after[colon..].starts_with(':') {
@@ -83,11 +88,26 @@ fn next_member(text: &str) -> Option<usize> {
         let value = name + close + colon + 1 + (blanks.len() - blanks.trim_start().len());
         let is_told =
             ["null", "\"\"", "{}", "\"[redacted]\""].iter().any(|told| text[value..].starts_with(told));
-        if value < text.len() && !is_told {
+        // A secret that is no list is masked by its shape, which tells counts from values.
+        let is_hidden = !is_secret || text[value..].starts_with(['[', '{']);
+        if value < text.len() && !is_told && is_hidden {
             return Some(value);
         }
     }
     None
+}
+
+/// Where the name at the head of `tail` ends, its quote included, if its value may not be shown: because it is
+/// withheld, or (true) because the name is that of a secret.
+fn name_end(tail: &str) -> Option<(usize, bool)> {
+    let length = tail.bytes().take(NAME_BYTES_MAX).position(|byte| matches!(byte, b'"' | b'\\'))?;
+    let name = &tail[..length];
+    let is_withheld = WITHHELD.iter().any(|known| name.eq_ignore_ascii_case(known));
+    if !is_withheld && !secret_name::is_secret_header(name) {
+        return None;
+    }
+    let quote = ["\"", "\\\""].into_iter().find(|quote| tail[length..].starts_with(quote))?;
+    Some((length + quote.len(), !is_withheld))
 }
 
 fn value_length(value: &str) -> usize {

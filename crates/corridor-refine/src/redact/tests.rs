@@ -250,6 +250,8 @@ fn what_is_no_json_becomes_a_masked_text() {
         "{",
         "{'a': 'Bearer abcdef12345'}",
         "{\"body\":\"planted\"",
+        "{\"cookie\":[\"a=planted\",\"planted",
+        "{\"ExplainOutput\":\"<sql>'planted",
         &"[".repeat(300),
         &("[".repeat(300) + &"]".repeat(300)),
     ] {
