@@ -31,7 +31,7 @@ pub struct EvidenceQuery {
     pub results: &'static [ResultSet],
 }
 
-/// One statement of a query. Its text still holds [`WINDOW`]; see [`ResultSet::sql`].
+/// One statement of a query. Its text still holds the place of the window; see [`ResultSet::sql`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultSet {
     /// Name within the query, such as `list`.

@@ -3,6 +3,8 @@
 //! - In: a folder of `corridor generate`: `cargo run --release --example join_speed -- <FOLDER>`.
 //! - Out: microseconds of CPU per event, events in memory, and a digest of all rows to compare two builds.
 
+#![expect(clippy::print_stdout, reason = "the figures are what the example is for")]
+
 use corridor_model::{HourBucket, JoinFacts, Side};
 use corridor_refine::directory::{Directory, DirectoryFiles};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "corridor", version, max_term_width = 100)]
 pub struct Cli {
-    /// Configuration file (TOML); every key also has an environment variable CORRIDOR_<KEY>.
+    /// Configuration file (TOML); every key also has an environment variable, CORRIDOR_ and its name.
     #[arg(long, global = true, env = "CORRIDOR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.
