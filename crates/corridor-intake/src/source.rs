@@ -41,7 +41,7 @@ pub enum SourceError {
     #[error("{0} is not a valid glob: {1}")]
     BadGlob(String, glob::PatternError),
     /// The file system refused.
-    #[error("list {path}: {source}")]
+    #[error("list {path}")]
     List {
         /// What was listed.
         path: String,
@@ -49,7 +49,7 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The object store refused.
-    #[error("list {url}: {source}")]
+    #[error("list {url}")]
     ListObjects {
         /// What was listed.
         url: String,

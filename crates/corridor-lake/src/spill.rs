@@ -55,7 +55,7 @@ pub struct SpilledFacts {
 #[derive(Debug, thiserror::Error)]
 pub enum SpillError {
     /// The disk refused.
-    #[error("{action} spill file {path}: {source}; free space there or name another folder with --spill")]
+    #[error("{action} spill file {path}; free space there or name another folder with --spill")]
     Io {
         /// What we tried.
         action: &'static str,
@@ -65,7 +65,7 @@ pub enum SpillError {
         source: io::Error,
     },
     /// The batch could not be encoded or decoded.
-    #[error("{action} spilled rows of {path}: {source}")]
+    #[error("{action} spilled rows of {path}")]
     Arrow {
         /// What we tried.
         action: &'static str,
@@ -75,7 +75,7 @@ pub enum SpillError {
         source: ArrowError,
     },
     /// Facts could not be decoded.
-    #[error("decode spilled facts of {path}: {source}")]
+    #[error("decode spilled facts of {path}")]
     Facts {
         /// On what.
         path: PathBuf,

@@ -28,7 +28,7 @@ fn assert_nothing_is_visible(lake: &Path) {
 fn full_lake_shows_nothing_and_completes_after_the_repair() {
     let lake = fresh_folder("full-lake");
     let Some(disk) = SmallDisk::mount(&lake, 2_000) else {
-        eprintln!("no disk can be mounted here; only the other test of a full lake counts");
+        eprintln!("no disk can be mounted here; only the other tests of full disks count");
         return;
     };
     let ended = THREE_DAYS.backfill(&lake, &[]).fails_saying("No space left on device");
@@ -44,11 +44,15 @@ fn full_lake_shows_nothing_and_completes_after_the_repair() {
 }
 
 #[test]
-fn lake_whose_files_cannot_grow_shows_nothing_and_completes_after_the_repair() {
-    let folder = fresh_folder("small-files");
-    let lake = folder.join("lake");
-    // The spill has larger files than the lake, so the lake must be limited alone: without records, 40 KiB are too few.
-    backfill_with_small_files(&lake, 40, &[]).exits(1);
+fn run_whose_files_cannot_grow_shows_nothing_and_completes_after_the_repair() {
+    let lake = fresh_folder("small-files").join("lake");
+    let ended = backfill_with_small_files(&lake, 40, &[]).fails_saying("File too large");
+    assert_eq!(
+        ended.stderr.matches("File too large").count(),
+        1,
+        "the reason is told once: {}",
+        ended.stderr
+    );
     assert_nothing_is_visible(&lake);
     let summary = THREE_DAYS.backfill(&lake, &[]).exits(0).json();
     assert_counts_of(&THREE_DAYS, &summary);

@@ -6,6 +6,7 @@ mod demo;
 mod full_disk;
 mod inputs;
 mod killed;
+mod pseudonyms;
 mod range;
 mod repeat;
 mod scene;

@@ -1,7 +1,9 @@
 //! Repeats: the same input changes nothing, other input for a landed day is refused, a dry run writes nothing.
 
 use crate::scene::{THREE_DAYS, UNDISTURBED, assert_counts_of, fresh_folder, number, text};
-use corridor_tests::landed::{assert_same_files, current_rows, files, parquet_files};
+use corridor_tests::landed::{
+    assert_same_files, current_events, current_generations, current_rows, files, parquet_files,
+};
 use corridor_tests::program::corridor;
 use std::path::PathBuf;
 
@@ -53,6 +55,38 @@ fn other_input_for_a_landed_day_is_refused_and_changes_nothing() {
     let kong = THREE_DAYS.kong();
     corridor(["backfill", "--kong", text(&kong), "--lake", text(&lake)]).fails_saying("2026-03-03");
     assert_same_files(&files(&lake), &before);
+}
+
+#[test]
+fn two_runs_at_once_land_the_days_once() {
+    let lake = fresh_folder("at-once").join("lake");
+    let run = || THREE_DAYS.backfill(&lake, &[]).exits(0).json();
+    let summaries = std::thread::scope(|scope| {
+        let other = scope.spawn(run);
+        [run(), other.join().expect("the other run is right, too")]
+    });
+    for summary in summaries {
+        assert_counts_of(&THREE_DAYS, &summary);
+    }
+    assert_same_files(&parquet_files(&lake), &parquet_files(&UNDISTURBED));
+    assert_eq!(current_generations(&lake), current_generations(&UNDISTURBED));
+}
+
+#[test]
+fn of_two_different_runs_at_once_each_day_shows_one() {
+    let lake = fresh_folder("rivals").join("lake");
+    let ended = std::thread::scope(|scope| {
+        let other = scope.spawn(|| THREE_DAYS.backfill(&lake, &["--records", "off"]));
+        [THREE_DAYS.backfill(&lake, &[]), other.join().expect("the program starts")]
+    });
+    let winners = ended.iter().filter(|ended| ended.code == Some(0)).count();
+    assert!(winners <= 1, "both say that they landed the days");
+    for loser in ended.into_iter().filter(|ended| ended.code != Some(0)) {
+        loser.fails_saying("2026-03-0");
+    }
+    if winners == 1 {
+        assert_eq!(current_events(&lake), current_events(&UNDISTURBED));
+    }
 }
 
 #[test]

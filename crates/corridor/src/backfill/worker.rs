@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Slice of rejects without a neighbour that is an event; they go to the first hour of the run.
 pub const NO_SLICE: Slice = Slice(i64::MIN);
 
+/// Preview of every reject when client IPs and user names are to be pseudonyms.
+const PREVIEW_WITHHELD: &str = "withheld, because pseudonyms are on";
+
 /// Sums of the records of each file, by file index.
 pub type Digests = BTreeMap<u32, InputDigest>;
 
@@ -155,7 +158,11 @@ impl<'p> Worker<'p> {
     /// Spills the chunk's rejects, each in the slice of the event before it, else of the first event after it.
     fn flush_rejects(&mut self, side: Side, first_slice: Option<Slice>) -> Result<(), SpillError> {
         let mut by_slice: BTreeMap<Slice, RejectsBuilder> = BTreeMap::new();
-        for pending in self.tally.rejects.drain(..) {
+        for mut pending in self.tally.rejects.drain(..) {
+            if self.context.pseudonyms.is_some() {
+                // What could not be read cannot be searched for addresses and names either.
+                pending.rejection.preview = PREVIEW_WITHHELD.into();
+            }
             let slice = pending.slice.or(first_slice).unwrap_or(NO_SLICE);
             by_slice.entry(slice).or_insert_with(|| RejectsBuilder::new(16)).append(&RejectRow {
                 rejection: &pending.rejection,
