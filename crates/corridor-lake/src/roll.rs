@@ -29,7 +29,7 @@ pub struct RollConfig {
 
 impl Default for RollConfig {
     fn default() -> Self {
-        Self { file_bytes_max: 256 << 20, row_group_rows_max: 1_000_000 }
+        Self { file_bytes_max: 128 << 20, row_group_rows_max: 1_000_000 }
     }
 }
 

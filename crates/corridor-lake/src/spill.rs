@@ -2,8 +2,11 @@
 //!
 //! - In: batches of event rows with their join facts, from any thread and in any order of time.
 //! - Out: slice by slice: the facts for the join, then the rows for the files.
-//! - Keeps: only counters; everything else is in files below one temporary folder, gone when it is dropped.
+//! - Keeps: only counters; everything else is in files below one temporary folder, gone when it is dropped, or
+//!   swept by the next run when the process was killed.
 //! - Invariants: row `r` of batch `b` of a slice is the row whose position says so. What is spilled is redacted.
+
+mod folder;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -12,6 +15,7 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::ArrowError;
 use corridor_model::{JoinFacts, Micros, Slice};
+use folder::SpillFolder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -131,7 +135,7 @@ pub struct SliceSummary {
 /// The spill folder.
 #[derive(Debug)]
 pub struct Spill {
-    folder: tempfile::TempDir,
+    folder: SpillFolder,
     options: IpcWriteOptions,
     slices: Mutex<BTreeMap<Slice, Arc<Mutex<SliceState>>>>,
     /// Used encode buffers: fresh pages cost more than the encoding.
@@ -142,9 +146,7 @@ impl Spill {
     /// A new folder below `parent`. With `compression` rows are LZ4 frames: about a third of the disk, for some CPU.
     pub fn create(parent: &Path, compression: Option<CompressionType>) -> Result<Self, SpillError> {
         let to_error = |source| SpillError::Io { action: "create", path: parent.to_owned(), source };
-        std::fs::create_dir_all(parent).map_err(to_error)?;
-        let folder =
-            tempfile::Builder::new().prefix("corridor-spill-").tempdir_in(parent).map_err(to_error)?;
+        let folder = SpillFolder::create(parent).map_err(to_error)?;
         let options = IpcWriteOptions::default()
             .try_with_compression(compression)
             .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;

@@ -72,7 +72,7 @@ pub struct BackfillArgs {
     /// Print the summary as one JSON object on stdout.
     #[arg(long)]
     pub json: bool,
-    /// Folder for temporary files, about half of the decompressed input; default: the system's.
+    /// Folder for temporary files, about 60 % of the decompressed input (twice that with records); default: the system's.
     #[arg(long, value_name = "FOLDER", env = "CORRIDOR_SPILL")]
     pub spill: Option<PathBuf>,
     /// Worker threads; default: one per core.
