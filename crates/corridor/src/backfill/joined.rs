@@ -99,6 +99,14 @@ pub fn join<E: From<SpillError>>(
             operator.push(Input::Event { facts, position, due, forget: due }, &mut emitted);
         })?;
         operator.push(Input::Tick { shard: 0, clock: slice.end() }, &mut emitted);
+        tracing::debug!(
+            until = %slice.end(),
+            pending = operator.pending(),
+            remembered = operator.remembered(),
+            memory_bytes = operator.memory_bytes(),
+            open_slices = open.len(),
+            "joined a slice"
+        );
         settle(&mut open, &mut emitted, &mut take)?;
     }
     operator.finish(&mut emitted);

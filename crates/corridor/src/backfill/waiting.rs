@@ -19,8 +19,12 @@ const BATCH_ROWS: usize = 8_192;
 /// Rows that wait in all batches together before the largest is spilled.
 const WAITING_ROWS: usize = 4 * BATCH_ROWS;
 
-/// Slices with waiting rows before the largest is spilled; matters only for input in no order of time.
-const OPEN_SLICES: usize = 256;
+/// Slices with waiting rows before the one that waited longest is spilled. Late records and copies keep old
+/// slices open with a few rows each; more would cost memory, fewer would make tiny batches.
+const OPEN_SLICES: usize = 64;
+
+/// Rows a new batch has room for. Most slices that open are those of late records, and stay small.
+const FIRST_ROWS: usize = 64;
 
 /// Bytes of records that wait before the largest batch is spilled, however few its rows.
 const WAITING_RECORD_BYTES: usize = 64 * 1024 * 1024;
@@ -43,8 +47,6 @@ pub struct Waiting {
     keeps_records: bool,
     /// The slice used last stands last.
     open: Vec<Batch>,
-    /// Spilled batches, to be filled again.
-    spare: Vec<Batch>,
     rows: usize,
     /// Events outside the range that may be partners.
     context: Vec<SpilledFacts>,
@@ -60,7 +62,6 @@ impl Waiting {
             directory_version: plan.context.directory.version().map(String::from),
             keeps_records: plan.keeps_records,
             open: Vec::new(),
-            spare: Vec::new(),
             rows: 0,
             context: Vec::new(),
             record: Vec::new(),
@@ -111,22 +112,19 @@ impl Waiting {
 
     /// The open batch of a slice.
     fn batch_of(&mut self, slice: Slice) -> &mut Batch {
+        let last = self.open.len().wrapping_sub(1);
         match self.open.iter().rposition(|batch| batch.slice == slice) {
+            Some(index) if index == last => {}
             Some(index) => {
-                let last = self.open.len() - 1;
-                self.open.swap(index, last);
-            }
-            None => {
-                let keeps_records = self.keeps_records;
-                let mut batch = self.spare.pop().unwrap_or_else(|| Batch {
-                    slice,
-                    events: EventBatchBuilder::new(64),
-                    records: keeps_records.then(|| RecordsBuilder::new(64)),
-                    facts: Vec::new(),
-                });
-                batch.slice = slice;
+                let batch = self.open.remove(index);
                 self.open.push(batch);
             }
+            None => self.open.push(Batch {
+                slice,
+                events: EventBatchBuilder::new(FIRST_ROWS),
+                records: self.keeps_records.then(|| RecordsBuilder::new(FIRST_ROWS)),
+                facts: Vec::new(),
+            }),
         }
         self.open.last_mut().expect("a batch was found or pushed")
     }
@@ -139,10 +137,10 @@ impl Waiting {
         if self.open.last().is_some_and(|batch| batch.facts.len() >= BATCH_ROWS) {
             self.flush_batch(self.open.len() - 1, spill)?;
         }
-        while self.rows > WAITING_ROWS
-            || self.open.len() > OPEN_SLICES
-            || self.record_bytes() > WAITING_RECORD_BYTES
-        {
+        while self.open.len() > OPEN_SLICES {
+            self.flush_batch(0, spill)?;
+        }
+        while self.rows > WAITING_ROWS || self.record_bytes() > WAITING_RECORD_BYTES {
             let largest = (0..self.open.len()).max_by_key(|index| self.open[*index].facts.len());
             let Some(largest) = largest else { break };
             self.flush_batch(largest, spill)?;
@@ -169,10 +167,7 @@ impl Waiting {
         announce(spill, &batch.facts)?;
         let events = batch.events.finish();
         let records = batch.records.as_mut().map(RecordsBuilder::finish);
-        spill.write(batch.slice, &events, records.as_ref(), &mut batch.facts)?;
-        batch.facts.clear();
-        self.spare.push(batch);
-        Ok(())
+        spill.write(batch.slice, &events, records.as_ref(), &mut batch.facts)
     }
 
     fn flush_context(&mut self, spill: &Spill) -> Result<(), SpillError> {
