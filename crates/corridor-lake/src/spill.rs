@@ -6,7 +6,10 @@
 //!   swept by the next run when the process was killed.
 //! - Invariants: row `r` of batch `b` of a slice is the row whose position says so. What is spilled is redacted.
 
+mod facts;
 mod folder;
+
+pub use facts::SpilledFacts;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
@@ -14,12 +17,12 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow_schema::ArrowError;
-use corridor_model::{JoinFacts, Micros, Slice};
+use corridor_model::{Micros, Slice};
 use folder::SpillFolder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,15 +47,6 @@ pub struct Position {
 impl Position {
     /// `batch` of an event that only serves as a partner and has no row of its own.
     pub const NO_ROW: u32 = u32::MAX;
-}
-
-/// An event as the join sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct SpilledFacts {
-    /// Where its row is.
-    pub position: Position,
-    /// What the join needs.
-    pub facts: JoinFacts,
 }
 
 /// What went wrong with the spill folder.
@@ -229,21 +223,6 @@ impl Spill {
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
-    fn append_facts(&self, slice: Slice, kind: Kind, facts: &[SpilledFacts]) -> Result<(), SpillError> {
-        let path = self.path(slice, kind);
-        let mut bytes = Vec::with_capacity(facts.len() * 256);
-        for spilled in facts {
-            let at = bytes.len();
-            bytes.extend_from_slice(&[0; 4]);
-            bytes = postcard::to_extend(spilled, bytes)
-                .map_err(|source| SpillError::Facts { path: path.clone(), source })?;
-            let length = u32::try_from(bytes.len() - at - 4).unwrap_or(u32::MAX);
-            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        }
-        let written = self.append(&path)?.write_all(&bytes);
-        written.map_err(|source| SpillError::Io { action: "write", path, source })
-    }
-
     /// The slices that hold anything, ascending.
     pub fn slices(&self) -> Vec<SliceSummary> {
         let slices = self.slices.lock().unwrap_or_else(PoisonError::into_inner);
@@ -257,37 +236,6 @@ impl Spill {
             }
         };
         slices.iter().map(summary).collect()
-    }
-
-    /// Calls `visit` with the announced candidates of a slice, in no order.
-    pub fn read_candidates(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
-        self.read_facts_file(&self.path(slice, Kind::Candidates), visit)
-    }
-
-    /// Calls `visit` with the events of a slice, in no order.
-    pub fn read_facts(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
-        self.read_facts_file(&self.path(slice, Kind::Facts), visit)
-    }
-
-    fn read_facts_file(&self, path: &Path, mut visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
-        let to_error = |source| SpillError::Io { action: "read", path: path.to_owned(), source };
-        let mut file = match File::open(path) {
-            Ok(file) => BufReader::with_capacity(1 << 18, file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(to_error(error)),
-        };
-        let (mut length, mut bytes) = ([0; 4], Vec::new());
-        loop {
-            match file.read_exact(&mut length) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-                Err(error) => return Err(to_error(error)),
-            }
-            bytes.resize(u32::from_le_bytes(length) as usize, 0);
-            file.read_exact(&mut bytes).map_err(to_error)?;
-            let spilled = postcard::from_bytes(&bytes);
-            visit(spilled.map_err(|source| SpillError::Facts { path: path.to_owned(), source })?);
-        }
     }
 
     /// The event rows of a slice, by batch number.
@@ -354,7 +302,9 @@ fn encode(batch: &RecordBatch, options: IpcWriteOptions, mut buffer: Vec<u8>) ->
 mod tests {
     use super::*;
     use arrow_array::{Int64Array, cast::AsArray, types::Int64Type};
-    use corridor_model::{EventId, FindingSet, IdentityKeys, PeerSummary, PeerTexts, Side, Verdict};
+    use corridor_model::{
+        EventId, FindingSet, IdentityKeys, JoinFacts, PeerSummary, PeerTexts, Side, Verdict,
+    };
     use std::sync::Arc;
 
     fn spilled(n: u8) -> SpilledFacts {

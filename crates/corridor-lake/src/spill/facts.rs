@@ -1,0 +1,74 @@
+//! Facts: what the join needs of spilled events.
+//!
+//! - In: facts of one slice, batch by batch.
+//! - Out: the same facts, in the order in which their batches were added.
+//! - Keeps: nothing; the spill's files hold them.
+
+use super::{Kind, Position, Spill, SpillError};
+use corridor_model::{JoinFacts, Slice};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::Path;
+
+/// An event as the join sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpilledFacts {
+    /// Where its row is.
+    pub position: Position,
+    /// What the join needs.
+    pub facts: JoinFacts,
+}
+
+impl Spill {
+    pub(super) fn append_facts(
+        &self,
+        slice: Slice,
+        kind: Kind,
+        facts: &[SpilledFacts],
+    ) -> Result<(), SpillError> {
+        let path = self.path(slice, kind);
+        let mut bytes = Vec::with_capacity(facts.len() * 256);
+        for spilled in facts {
+            let at = bytes.len();
+            bytes.extend_from_slice(&[0; 4]);
+            bytes = postcard::to_extend(spilled, bytes)
+                .map_err(|source| SpillError::Facts { path: path.clone(), source })?;
+            let length = u32::try_from(bytes.len() - at - 4).unwrap_or(u32::MAX);
+            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        }
+        let written = self.append(&path)?.write_all(&bytes);
+        written.map_err(|source| SpillError::Io { action: "write", path, source })
+    }
+
+    /// Calls `visit` with the announced candidates of a slice, in no order.
+    pub fn read_candidates(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        self.read_facts_file(&self.path(slice, Kind::Candidates), visit)
+    }
+
+    /// Calls `visit` with the events of a slice, in no order.
+    pub fn read_facts(&self, slice: Slice, visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        self.read_facts_file(&self.path(slice, Kind::Facts), visit)
+    }
+
+    fn read_facts_file(&self, path: &Path, mut visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
+        let to_error = |source| SpillError::Io { action: "read", path: path.to_owned(), source };
+        let mut file = match File::open(path) {
+            Ok(file) => BufReader::with_capacity(1 << 18, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(to_error(error)),
+        };
+        let (mut length, mut bytes) = ([0; 4], Vec::new());
+        loop {
+            match file.read_exact(&mut length) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(to_error(error)),
+            }
+            bytes.resize(u32::from_le_bytes(length) as usize, 0);
+            file.read_exact(&mut bytes).map_err(to_error)?;
+            let spilled = postcard::from_bytes(&bytes);
+            visit(spilled.map_err(|source| SpillError::Facts { path: path.to_owned(), source })?);
+        }
+    }
+}
