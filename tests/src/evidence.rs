@@ -9,7 +9,7 @@ use corridor_intake::FrameReader;
 use corridor_intake::decompress::decompress;
 use corridor_lake::cell::cell;
 use corridor_lake::columns::evidence_columns;
-use corridor_lake::{EventBatchBuilder, FinalRow, evidence_batches};
+use corridor_lake::{EventRows, FinalRow, StoredRows, evidence_batches};
 use corridor_model::{JoinFacts, JoinOutcome, Key128, Origin, RejectCode, Rejection, Side};
 use corridor_refine::directory::{Directory, DirectoryFiles};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
@@ -46,7 +46,7 @@ enum Told {
 /// Files read one after the other.
 pub struct Reading<'c> {
     context: &'c Context,
-    events: EventBatchBuilder,
+    events: EventRows,
     told: Vec<Told>,
     event_count: u32,
 }
@@ -54,7 +54,7 @@ pub struct Reading<'c> {
 impl<'c> Reading<'c> {
     /// Nothing read yet.
     pub fn new(context: &'c Context) -> Self {
-        Self { context, events: EventBatchBuilder::new(16), told: Vec::new(), event_count: 0 }
+        Self { context, events: EventRows::default(), told: Vec::new(), event_count: 0 }
     }
 
     /// Reads a file of one side. `name` stands in the rows' origin.
@@ -97,12 +97,11 @@ impl<'c> Reading<'c> {
     /// # Panics
     /// When a row cannot be built.
     pub fn rows(mut self) -> Vec<Value> {
-        let batch = self.events.finish();
+        let events = StoredRows::of([self.events.finish()]);
         let outcomes = outcomes_of(&self.told);
         let order: Vec<_> = outcomes.keys().map(|&row| FinalRow { batch: 0, row }).collect();
         let values: Vec<_> = outcomes.values().cloned().collect();
-        let batches = [batch];
-        let evidence: Vec<RecordBatch> = evidence_batches(&batches, &order, &values, usize::MAX)
+        let evidence: Vec<RecordBatch> = evidence_batches(&events, &order, &values, usize::MAX)
             .map(|batch| batch.expect("evidence fits its schema"))
             .collect();
         let place: BTreeMap<u32, usize> = outcomes.keys().copied().zip(0..).collect();

@@ -2,7 +2,8 @@
 
 use corridor_chain::paths::{Day, FilePlace, Generation, Table};
 use corridor_lake::{
-    EventBatchBuilder, FileRoller, FinalRow, RecordsBuilder, RollConfig, evidence_batches, seed_file,
+    EventRows, FileRoller, FinalRow, RollConfig, RowBatch, StoredRows, evidence_batches, record_batches,
+    seed_file,
 };
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, FindingSet, IdentityMatch, JoinConfidence, JoinMethod,
@@ -80,20 +81,22 @@ fn write_lake(lake: &Path) {
         b"date,gen,activate_at\n2026-03-04,001,2026-03-05 00:00:00\n",
     );
     let events = [kong_event(), activity()];
-    let mut builder = EventBatchBuilder::new(2);
-    let mut records = RecordsBuilder::new(2);
+    let mut builder = EventRows::default();
+    let mut records = RowBatch::default();
     for event in &events {
         let origin = Origin { file_index: 0, path: "in.ndjson".into(), byte_offset: 0 };
-        builder.append(event, &origin, Some("directory-1"));
-        records.append(&event.event_id, event.event_time, b"{}");
+        builder.append(event, &origin, Some(&"directory-1".into()));
+        records.push_with(|bytes| bytes.extend_from_slice(b"{}"));
     }
-    let batches = [builder.finish()];
+    let (events_rows, record_rows) = (StoredRows::of([builder.finish()]), StoredRows::of([&records]));
     let rows = [FinalRow { batch: 0, row: 0 }, FinalRow { batch: 0, row: 1 }];
     let outcomes = [outcome(&events[1], ReasonBasis::Status), outcome(&events[0], ReasonBasis::Join)];
-    for batch in evidence_batches(&batches, &rows, &outcomes, 1024) {
+    for batch in evidence_batches(&events_rows, &rows, &outcomes, 1024) {
         put_batch(lake, Table::Events, &batch.expect("rows gather"));
     }
-    put_batch(lake, Table::Records, &records.finish());
+    for batch in record_batches(&events_rows, &record_rows, &rows, 1024) {
+        put_batch(lake, Table::Records, &batch.expect("rows gather"));
+    }
 }
 
 #[test]

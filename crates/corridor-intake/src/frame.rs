@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes asked of a file at once.
-const BLOCK_BYTES: usize = 2 * 1024 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// How much of a record that is too large is kept for its rejection.
 const HEAD_BYTES: usize = 4 * 1024;

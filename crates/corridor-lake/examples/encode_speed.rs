@@ -5,9 +5,10 @@
 //! - Out: rows per second, best of the rounds. Run it on an idle machine.
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
-use arrow_array::RecordBatch;
 use corridor_chain::Table;
-use corridor_lake::{EncodeError, EventBatchBuilder, FileRoller, FinalRow, RollConfig, evidence_batches};
+use corridor_lake::{
+    EncodeError, EventRows, FileRoller, FinalRow, RollConfig, RowBatch, StoredRows, evidence_batches,
+};
 use corridor_model::join::{JoinConfidence, JoinMethod};
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, Finding, FindingSet, IdentityMatch, JoinOutcome, JoinState,
@@ -148,31 +149,29 @@ fn outcome(i: u64, rng: &mut Rng) -> JoinOutcome {
 }
 
 /// Events in batches of 8192, and how long that took.
-fn build(rows: u64, rng: &mut Rng) -> (Vec<RecordBatch>, Duration) {
+fn build(rows: u64, rng: &mut Rng) -> (StoredRows, Duration) {
     let path: Arc<str> = "kong/2026/03/04/kong-0001.ndjson.gz".into();
     let events: Vec<_> = (0..rows).map(|index| fill(index, rng)).collect();
     let start = Instant::now();
-    let mut builder = EventBatchBuilder::new(BATCH_ROWS);
+    let version: Arc<str> = "0123456789abcdef0123456789abcdef".into();
+    let mut builder = EventRows::default();
     let mut batches = vec![];
     for (index, event) in events.iter().enumerate() {
         let origin = Origin { file_index: 0, path: path.clone(), byte_offset: index as u64 * 2500 };
-        builder.append(event, &origin, Some("0123456789abcdef0123456789abcdef"));
+        builder.append(event, &origin, Some(&version));
         if builder.len() == BATCH_ROWS {
-            batches.push(builder.finish());
+            batches.push(std::mem::take(&mut builder));
         }
     }
-    batches.push(builder.finish());
-    (batches, start.elapsed())
+    batches.push(builder);
+    let rows: Vec<&RowBatch> = batches.iter_mut().map(EventRows::finish).collect();
+    (StoredRows::of(rows), start.elapsed())
 }
 
-fn encode(
-    batches: &[RecordBatch],
-    order: &[FinalRow],
-    outcomes: &[JoinOutcome],
-) -> Result<usize, EncodeError> {
+fn encode(events: &StoredRows, order: &[FinalRow], outcomes: &[JoinOutcome]) -> Result<usize, EncodeError> {
     let mut roller = FileRoller::new(Table::Events, RollConfig::default());
     let mut byte_count = 0;
-    for batch in evidence_batches(batches, order, outcomes, BATCH_ROWS) {
+    for batch in evidence_batches(events, order, outcomes, BATCH_ROWS) {
         byte_count += roller.write(&batch?)?.map_or(0, |file| file.bytes.len());
     }
     Ok(byte_count + roller.finish()?.map_or(0, |file| file.bytes.len()))
@@ -183,7 +182,7 @@ fn main() -> Result<(), EncodeError> {
         |index, default| std::env::args().nth(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (rows, rounds) = (argument(1, 100_000), argument(2, 5));
     let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
-    let (batches, build_time) = build(rows, &mut rng);
+    let (events, build_time) = build(rows, &mut rng);
     let row_at = |index| FinalRow {
         batch: (index / BATCH_ROWS as u64) as u32,
         row: (index % BATCH_ROWS as u64) as u32,
@@ -194,12 +193,12 @@ fn main() -> Result<(), EncodeError> {
     let (mut gather_time, mut encode_time, mut byte_count) = (Duration::MAX, Duration::MAX, 0);
     for _ in 0..rounds {
         let start = Instant::now();
-        for batch in evidence_batches(&batches, &order, &outcomes, BATCH_ROWS) {
+        for batch in evidence_batches(&events, &order, &outcomes, BATCH_ROWS) {
             batch?;
         }
         gather_time = gather_time.min(start.elapsed());
         let start = Instant::now();
-        byte_count = encode(&batches, &order, &outcomes)?;
+        byte_count = encode(&events, &order, &outcomes)?;
         encode_time = encode_time.min(start.elapsed());
     }
     let rate = |time: Duration| rows as f64 / time.as_secs_f64() / 1e3;

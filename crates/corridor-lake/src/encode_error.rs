@@ -7,6 +7,16 @@ use std::path::PathBuf;
 /// Columns could not become a file, or a file could not become columns.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
+    /// A spilled row is not as it was written.
+    #[error(
+        "read row {row} of batch {batch} of a slice: its bytes are damaged; check the disk of the spill folder and run again"
+    )]
+    DamagedRow {
+        /// Number of the batch in the slice.
+        batch: u32,
+        /// Number of the row in the batch.
+        row: u32,
+    },
     /// The rows of several batches could not be put together.
     #[error("gather rows into one batch")]
     Gather(#[source] arrow_schema::ArrowError),

@@ -1,71 +1,53 @@
 //! Finalise: events and what the join says of them become evidence rows.
 //!
-//! - In: batches of events ([`crate::schema::event_schema`]), the rows of one hour in their final order, and one outcome per row.
+//! - In: the [event rows](crate::event_row) of a slice, those wanted in their final order, and one outcome per row.
 //! - Out: batches in [`evidence_schema`], one row per event.
 //! - Invariants: rows leave in the given order; `reason_basis` and `denied_by` agree with `decision` because
 //!   [`corridor_model::Verdict`] says so. Peer and confidence columns are set exactly for matched rows.
 
 use crate::columns::{evidence_columns, schema_version};
 use crate::encode_error::EncodeError;
-use crate::event_batch::{NamedArrays, time_builder, to_int};
-use crate::gather::{FinalRow, Gatherer};
-use crate::schema::{event_schema, evidence_schema};
+use crate::event_columns::{EventColumns, NamedArrays, time_builder, to_int};
+use crate::rows::{FinalRow, StoredRows};
+use crate::schema::evidence_schema;
 use crate::text_column::TextColumn;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, TimestampMicrosecondBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
-use arrow_schema::DataType;
+use arrow_array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
 use corridor_model::JoinOutcome;
 use std::sync::Arc;
 
 /// Longest list of findings, as a bound for printing.
 const FINDINGS_LENGTH_MAX: usize = 512;
-/// Columns in which two copies of one event may differ: they tell how the copy came here.
-const PROVENANCE_COLUMNS: [&str; 4] = ["received_time", "record_index", "origin", "record_sha256"];
 
 /// Evidence rows in batches of at most `batch_rows`. `outcomes` belong to `rows`, one by one.
 pub fn evidence_batches<'a>(
-    event_batches: &'a [RecordBatch],
+    events: &'a StoredRows,
     rows: &'a [FinalRow],
     outcomes: &'a [JoinOutcome],
     batch_rows: usize,
 ) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
     assert_eq!(rows.len(), outcomes.len(), "every row has one outcome");
-    let mut gatherer = Gatherer::new(event_batches);
-    let mut builders = OutcomeColumns::new(batch_rows.min(rows.len()));
+    let mut event_columns = EventColumns::new();
+    let mut outcome_columns = OutcomeColumns::new();
     let batch_rows = batch_rows.max(1);
     rows.chunks(batch_rows).zip(outcomes.chunks(batch_rows)).map(move |(rows, outcomes)| {
-        let event_columns = gatherer.columns(rows)?;
-        outcomes.iter().for_each(|outcome| builders.append(outcome));
-        assemble(event_columns, builders.finish(), rows.len())
+        rows.iter().try_for_each(|row| event_columns.append(events, *row))?;
+        outcomes.iter().for_each(|outcome| outcome_columns.append(outcome));
+        let mut columns = event_columns.finish();
+        outcome_columns.finish(&mut columns);
+        assemble(columns, rows.len())
     })
 }
 
 /// Puts the columns in the order of the evidence schema.
-fn assemble(
-    event_columns: Vec<ArrayRef>,
-    mut outcome_columns: NamedArrays,
-    row_count: usize,
-) -> Result<RecordBatch, EncodeError> {
+fn assemble(mut columns: NamedArrays, row_count: usize) -> Result<RecordBatch, EncodeError> {
     let schema = evidence_schema();
-    let event_schema = event_schema();
-    let mut event_columns = event_schema.fields().iter().zip(event_columns).peekable();
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for field in schema.fields() {
-        let is_event_column = event_columns.peek().is_some_and(|(event, _)| event.name() == field.name());
-        let column = match event_columns.next_if(|_| is_event_column) {
-            Some((_, column)) => column,
-            None => match field.name().as_str() {
-                "schema_version" => Arc::new(Int32Array::from_value(schema_version(), row_count)) as ArrayRef,
-                "is_late" => Arc::new(BooleanArray::from(vec![false; row_count])),
-                name => outcome_columns
-                    .remove(name)
-                    .unwrap_or_else(|| new_null_array(field.data_type(), row_count)),
-            },
-        };
-        columns.push(column);
-    }
+    let column = |field: &Arc<arrow_schema::Field>| match field.name().as_str() {
+        "schema_version" => Arc::new(Int32Array::from_value(schema_version(), row_count)) as ArrayRef,
+        "is_late" => Arc::new(BooleanArray::from(vec![false; row_count])),
+        name => columns.remove(name).unwrap_or_else(|| new_null_array(field.data_type(), row_count)),
+    };
+    let columns = schema.fields().iter().map(column).collect();
     RecordBatch::try_new(schema, columns).map_err(EncodeError::Gather)
 }
 
@@ -91,11 +73,11 @@ struct OutcomeColumns {
 }
 
 impl OutcomeColumns {
-    fn new(capacity: usize) -> Self {
-        let text = |name| TextColumn::new(evidence_columns(), name, capacity);
+    fn new() -> Self {
+        let text = |name| TextColumn::new(evidence_columns(), name);
         Self {
             decision: text("decision"),
-            denied: BooleanBuilder::with_capacity(capacity),
+            denied: BooleanBuilder::new(),
             reason_code: text("reason_code"),
             reason_basis: text("reason_basis"),
             denied_by: text("denied_by"),
@@ -103,12 +85,12 @@ impl OutcomeColumns {
             join_method: text("join_method"),
             join_confidence: text("join_confidence"),
             peer_event_id: text("peer_event_id"),
-            peer_count: Int32Builder::with_capacity(capacity),
+            peer_count: Int32Builder::new(),
             peer_category: text("peer_category"),
             peer_operation: text("peer_operation"),
             peer_status: text("peer_status"),
             peer_principal_id: text("peer_principal_id"),
-            peer_time: time_builder(capacity),
+            peer_time: time_builder(),
             identity_match: text("identity_match"),
             findings: text("findings"),
         }
@@ -144,8 +126,8 @@ impl OutcomeColumns {
         self.peer_time.append_option(peer.map(|peer| peer.time.0));
     }
 
-    fn finish(&mut self) -> NamedArrays {
-        NamedArrays::from([
+    fn finish(&mut self, arrays: &mut NamedArrays) {
+        arrays.extend([
             ("decision", self.decision.finish()),
             ("denied", Arc::new(self.denied.finish()) as ArrayRef),
             ("reason_code", self.reason_code.finish()),
@@ -163,33 +145,7 @@ impl OutcomeColumns {
             ("peer_time", Arc::new(self.peer_time.finish())),
             ("identity_match", self.identity_match.finish()),
             ("findings", self.findings.finish()),
-        ])
-    }
-}
-
-/// Whether two rows of event batches tell the same event, however each of them came here. Two rows with one
-/// `event_id` and different content are an id conflict.
-pub fn same_content(batch_a: &RecordBatch, row_a: usize, batch_b: &RecordBatch, row_b: usize) -> bool {
-    let schema = batch_a.schema_ref();
-    schema.fields().iter().enumerate().all(|(index, field)| {
-        PROVENANCE_COLUMNS.contains(&field.name().as_str())
-            || same_value(batch_a.column(index), row_a, batch_b.column(index), row_b)
-    })
-}
-
-fn same_value(a: &ArrayRef, row_a: usize, b: &ArrayRef, row_b: usize) -> bool {
-    if a.is_null(row_a) || b.is_null(row_b) {
-        return a.is_null(row_a) && b.is_null(row_b);
-    }
-    match a.data_type() {
-        DataType::Utf8 => a.as_string::<i32>().value(row_a) == b.as_string::<i32>().value(row_b),
-        DataType::Int32 => {
-            a.as_primitive::<Int32Type>().value(row_a) == b.as_primitive::<Int32Type>().value(row_b)
-        }
-        DataType::Int64 => {
-            a.as_primitive::<Int64Type>().value(row_a) == b.as_primitive::<Int64Type>().value(row_b)
-        }
-        _ => a.slice(row_a, 1).to_data() == b.slice(row_b, 1).to_data(),
+        ]);
     }
 }
 

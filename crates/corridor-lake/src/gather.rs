@@ -5,17 +5,9 @@
 //! - Invariants: every wanted row leaves once. A column that is empty in all batches of a chunk costs nothing.
 
 use crate::encode_error::EncodeError;
+use crate::rows::FinalRow;
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow_select::interleave::interleave;
-
-/// A row of the input: which batch, and where in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FinalRow {
-    /// Index into the list of batches.
-    pub batch: u32,
-    /// Row of that batch.
-    pub row: u32,
-}
 
 /// The rows of `batches` in the order of `rows`, at most `batch_rows` of them in a batch.
 pub fn gather<'a>(
@@ -31,14 +23,14 @@ pub fn gather<'a>(
 }
 
 /// The columns of all batches, side by side.
-pub(crate) struct Gatherer<'a> {
+struct Gatherer<'a> {
     columns: Vec<Vec<&'a dyn Array>>,
     is_touched: Vec<bool>,
     indices: Vec<(usize, usize)>,
 }
 
 impl<'a> Gatherer<'a> {
-    pub(crate) fn new(batches: &'a [RecordBatch]) -> Self {
+    fn new(batches: &'a [RecordBatch]) -> Self {
         let column_count = batches.first().map_or(0, RecordBatch::num_columns);
         let column = |index| batches.iter().map(|batch| batch.column(index).as_ref()).collect();
         Self {
@@ -49,7 +41,7 @@ impl<'a> Gatherer<'a> {
     }
 
     /// All columns of one chunk of rows.
-    pub(crate) fn columns(&mut self, rows: &[FinalRow]) -> Result<Vec<ArrayRef>, EncodeError> {
+    fn columns(&mut self, rows: &[FinalRow]) -> Result<Vec<ArrayRef>, EncodeError> {
         self.indices.clear();
         self.is_touched.fill(false);
         for row in rows {

@@ -14,15 +14,21 @@ pub mod cell;
 
 mod text_column;
 
-pub mod event_batch;
+pub mod rows;
 
-pub mod side_batch;
+pub mod event_row;
+
+pub mod event_rows;
 
 pub mod spill;
 
-pub mod gather;
+mod event_columns;
 
 pub mod finalise;
+
+pub mod side_batch;
+
+pub mod gather;
 
 pub mod parquet_file;
 
@@ -40,9 +46,11 @@ pub mod landing;
 mod sample_events;
 
 pub use encode_error::EncodeError;
-pub use event_batch::EventBatchBuilder;
-pub use finalise::{evidence_batches, same_content};
-pub use gather::{FinalRow, gather};
+pub use event_row::{EventRow, same_content};
+pub use event_rows::{EventRows, event_at, origin_of};
+pub use finalise::evidence_batches;
+pub use gather::gather;
 pub use parquet_file::seed_file;
 pub use roll::{EncodedFile, FileRoller, RollConfig, RollReason};
-pub use side_batch::{RecordsBuilder, RejectRow, RejectsBuilder};
+pub use rows::{FinalRow, RowBatch, StoredRows};
+pub use side_batch::{RejectRow, RejectsBuilder, record_batches};

@@ -1,8 +1,7 @@
 //! Sample events: rows for the tests of this crate.
 
-use crate::event_batch::EventBatchBuilder;
-use crate::gather::FinalRow;
-use arrow_array::RecordBatch;
+use crate::event_rows::EventRows;
+use crate::rows::{FinalRow, StoredRows};
 use corridor_model::join::{JoinConfidence, JoinMethod};
 use corridor_model::{
     CorrelationOrigin, DeniedBy, Event, EventId, Finding, FindingSet, IdentityMatch, JoinOutcome, JoinState,
@@ -44,20 +43,22 @@ pub(crate) fn event(index: u32) -> Event<'static> {
     event
 }
 
-pub(crate) fn batch(indices: impl IntoIterator<Item = u32>) -> RecordBatch {
-    let mut builder = EventBatchBuilder::new(16);
+/// The events in one batch.
+pub(crate) fn batch(indices: impl IntoIterator<Item = u32>) -> EventRows {
+    let mut builder = EventRows::default();
     for index in indices {
-        builder.append(&event(index), &origin(u64::from(index) * 100), Some("directory-1"));
+        builder.append(&event(index), &origin(u64::from(index) * 100), Some(&"directory-1".into()));
     }
-    builder.finish()
+    builder
 }
 
-/// All rows of the batches, one batch after the other.
-pub(crate) fn rows_of(batches: &[RecordBatch]) -> Vec<FinalRow> {
-    let rows = |(batch, rows): (usize, &RecordBatch)| {
-        (0..rows.num_rows() as u32).map(move |row| FinalRow { batch: batch as u32, row })
+/// The batches as they are read back, and all their rows, one batch after the other.
+pub(crate) fn stored<const N: usize>(mut batches: [EventRows; N]) -> (StoredRows, Vec<FinalRow>) {
+    let rows = |(batch, rows): (usize, &EventRows)| {
+        (0..rows.len() as u32).map(move |row| FinalRow { batch: batch as u32, row })
     };
-    batches.iter().enumerate().flat_map(rows).collect()
+    let places = batches.iter().enumerate().flat_map(rows).collect();
+    (StoredRows::of(batches.iter_mut().map(|batch| batch.finish())), places)
 }
 
 pub(crate) fn unmatched() -> JoinOutcome {

@@ -1,7 +1,7 @@
 //! Schemas: the Arrow form of the column lists.
 //!
 //! - In: [`crate::columns`].
-//! - Out: one schema per table, and the schema of events that wait for their join.
+//! - Out: one schema per table.
 //! - Invariants: only types that Synapse serverless reads as meant: no unsigned, no nested, no zone-less or
 //!   nanosecond time. A required column cannot be null.
 
@@ -10,28 +10,10 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use corridor_chain::Table;
 use std::sync::{Arc, OnceLock};
 
-/// Groups that only the join can fill.
-const JOINED_GROUPS: [&str; 3] = ["decision", "join", "findings"];
-/// Columns that are set when a row becomes final, whatever the event says.
-pub(crate) const FINAL_COLUMNS: [&str; 4] = ["schema_version", "is_late", "shard", "log_offset"];
-
-/// Whether an event fills the column itself, before the join.
-pub(crate) fn is_event_column(column: &ColumnSpec) -> bool {
-    !JOINED_GROUPS.contains(&column.group.as_str()) && !FINAL_COLUMNS.contains(&column.name.as_str())
-}
-
 /// Schema of evidence rows.
 pub fn evidence_schema() -> SchemaRef {
     static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
     SCHEMA.get_or_init(|| schema_of(evidence_columns().iter())).clone()
-}
-
-/// Schema of events before the join: the evidence columns that an event fills itself, in the same order.
-pub fn event_schema() -> SchemaRef {
-    static SCHEMA: OnceLock<SchemaRef> = OnceLock::new();
-    SCHEMA
-        .get_or_init(|| schema_of(evidence_columns().iter().filter(|column| is_event_column(column))))
-        .clone()
 }
 
 /// Schema of the redacted originals.
@@ -77,6 +59,16 @@ fn schema_of<'a>(columns: impl Iterator<Item = &'a ColumnSpec>) -> SchemaRef {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    /// Groups that only the join can fill.
+    const JOINED_GROUPS: [&str; 3] = ["decision", "join", "findings"];
+    /// Columns that are set when a row becomes final, whatever the event says.
+    const FINAL_COLUMNS: [&str; 4] = ["schema_version", "is_late", "shard", "log_offset"];
+
+    /// Whether an event fills the column itself, before the join.
+    fn is_event_column(column: &ColumnSpec) -> bool {
+        !JOINED_GROUPS.contains(&column.group.as_str()) && !FINAL_COLUMNS.contains(&column.name.as_str())
+    }
 
     /// Required columns of an event: the fields of `Event` that its macro does not list, and where the record was.
     const REQUIRED: [&str; 9] = [
@@ -124,14 +116,13 @@ mod tests {
             .collect();
         assert_eq!(required, REQUIRED);
         assert_eq!(evidence_schema().fields().len(), evidence_columns().len());
-        assert_eq!(event_schema().fields().len(), optional.len() + required.len());
     }
 
     #[test]
     fn only_types_that_serverless_reads_are_used() {
         let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let allowed = [DataType::Utf8, DataType::Boolean, DataType::Int32, DataType::Int64, time];
-        for schema in [evidence_schema(), event_schema(), records_schema(), rejects_schema()] {
+        for schema in [evidence_schema(), records_schema(), rejects_schema()] {
             for field in schema.fields() {
                 assert!(allowed.contains(field.data_type()), "{field}");
             }

@@ -1,11 +1,15 @@
 //! Side batches: the redacted originals and the rejected records, in columns.
 //!
-//! - In: records beside their events, and rejections.
+//! - In: redacted records beside their events, and rejections.
 //! - Out: record batches in [`records_schema`] and [`rejects_schema`].
 //! - Invariants: everything that comes in is already redacted.
 
 use crate::columns::{records_columns, rejects_columns};
-use crate::event_batch::{OFFSET_LENGTH_MAX, time_builder, to_int, to_stored_time};
+use crate::encode_error::EncodeError;
+use crate::event_columns::{OFFSET_LENGTH_MAX, time_builder, to_int};
+use crate::event_row::to_stored_time;
+use crate::event_rows::event_at;
+use crate::rows::{FinalRow, StoredRows};
 use crate::schema::{records_schema, rejects_schema};
 use crate::text_column::TextColumn;
 use arrow_array::RecordBatch;
@@ -13,62 +17,29 @@ use arrow_array::builder::{Int32Builder, TimestampMicrosecondBuilder};
 use corridor_model::{EventId, Micros, Origin, RecordDigest, Rejection, Side};
 use std::sync::Arc;
 
-/// Builds batches of the `records` table.
-#[derive(Debug)]
-pub struct RecordsBuilder {
-    event_id: TextColumn,
-    event_time: TimestampMicrosecondBuilder,
-    record: TextColumn,
-    row_count: usize,
-    byte_size: usize,
-}
-
-impl RecordsBuilder {
-    /// With room for `capacity` rows; more rows make it grow.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            event_id: TextColumn::new(records_columns(), "event_id", capacity),
-            event_time: time_builder(capacity),
-            record: TextColumn::new(records_columns(), "record", capacity),
-            row_count: 0,
-            byte_size: 0,
+/// Batches of the `records` table, at most `batch_rows` rows each. `records` has the redacted record of each event
+/// at the event's place; what is not UTF-8 is decoded lossily.
+pub fn record_batches<'a>(
+    events: &'a StoredRows,
+    records: &'a StoredRows,
+    rows: &'a [FinalRow],
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
+    let text = |name| TextColumn::new(records_columns(), name);
+    let (mut event_id, mut record) = (text("event_id"), text("record"));
+    let mut event_time = time_builder();
+    rows.chunks(batch_rows.max(1)).map(move |rows| {
+        for row in rows {
+            let damaged = EncodeError::DamagedRow { batch: row.batch, row: row.row };
+            let event = event_at(events, *row).zip(records.get(*row));
+            let (event, bytes) = event.ok_or(damaged)?;
+            event_id.append(event.event_id().as_hex(&mut [0; 64]));
+            event_time.append_value(event.event_time().0);
+            record.append(&String::from_utf8_lossy(bytes));
         }
-    }
-
-    /// Adds one redacted record. Bytes that are not UTF-8 are decoded lossily.
-    pub fn append(&mut self, event_id: &EventId, event_time: Micros, record: &[u8]) {
-        self.event_id.append(event_id.as_hex(&mut [0; 64]));
-        self.event_time.append_value(event_time.0);
-        match std::str::from_utf8(record) {
-            Ok(text) => self.record.append(text),
-            Err(_) => self.record.append(&String::from_utf8_lossy(record)),
-        }
-        self.row_count += 1;
-        self.byte_size += record.len() + 80;
-    }
-
-    /// Rows so far.
-    pub fn len(&self) -> usize {
-        self.row_count
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.row_count == 0
-    }
-
-    /// About how many bytes the rows take in memory.
-    pub fn byte_size(&self) -> usize {
-        self.byte_size
-    }
-
-    /// The rows so far as a batch; the builder starts anew.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.row_count = 0;
-        self.byte_size = 0;
-        let columns = vec![self.event_id.finish(), Arc::new(self.event_time.finish()), self.record.finish()];
-        RecordBatch::try_new(records_schema(), columns).expect("the builders have the types of the schema")
-    }
+        let columns = vec![event_id.finish(), Arc::new(event_time.finish()), record.finish()];
+        RecordBatch::try_new(records_schema(), columns).map_err(EncodeError::Gather)
+    })
 }
 
 /// A rejected record and where it was.
@@ -105,20 +76,26 @@ pub struct RejectsBuilder {
     row_count: usize,
 }
 
+impl Default for RejectsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RejectsBuilder {
-    /// With room for `capacity` rows; more rows make it grow.
-    pub fn new(capacity: usize) -> Self {
-        let text = |name| TextColumn::new(rejects_columns(), name, capacity);
+    /// Without rows.
+    pub fn new() -> Self {
+        let text = |name| TextColumn::new(rejects_columns(), name);
         Self {
             code: text("code"),
             detail: text("detail"),
             preview: text("preview"),
             side: text("side"),
             origin: text("origin"),
-            record_index: Int32Builder::with_capacity(capacity),
+            record_index: Int32Builder::new(),
             record_sha256: text("record_sha256"),
             event_id: text("event_id"),
-            event_time: time_builder(capacity),
+            event_time: time_builder(),
             row_count: 0,
         }
     }

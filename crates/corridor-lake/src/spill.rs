@@ -11,18 +11,18 @@ mod folder;
 
 pub use facts::SpilledFacts;
 
+use crate::rows::{RowBatch, StoredRows};
 use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
-use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use corridor_model::{Micros, Slice};
 use folder::SpillFolder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +71,12 @@ pub enum SpillError {
         path: PathBuf,
         /// What Arrow said.
         source: ArrowError,
+    },
+    /// What was read is not what was written.
+    #[error("read spilled rows of {path}: the file is damaged; check the disk and run again")]
+    Damaged {
+        /// On what.
+        path: PathBuf,
     },
     /// Facts could not be decoded.
     #[error("decode spilled facts of {path}")]
@@ -130,21 +136,15 @@ pub struct SliceSummary {
 #[derive(Debug)]
 pub struct Spill {
     folder: SpillFolder,
-    options: IpcWriteOptions,
     slices: Mutex<BTreeMap<Slice, Arc<Mutex<SliceState>>>>,
-    /// Used encode buffers: fresh pages cost more than the encoding.
-    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Spill {
-    /// A new folder below `parent`. With `compression` rows are LZ4 frames: about a third of the disk, for some CPU.
-    pub fn create(parent: &Path, compression: Option<CompressionType>) -> Result<Self, SpillError> {
+    /// A new folder below `parent`.
+    pub fn create(parent: &Path) -> Result<Self, SpillError> {
         let to_error = |source| SpillError::Io { action: "create", path: parent.to_owned(), source };
         let folder = SpillFolder::create(parent).map_err(to_error)?;
-        let options = IpcWriteOptions::default()
-            .try_with_compression(compression)
-            .map_err(|source| SpillError::Arrow { action: "set up", path: parent.to_owned(), source })?;
-        Ok(Self { folder, options, slices: Mutex::default(), buffers: Mutex::default() })
+        Ok(Self { folder, slices: Mutex::default() })
     }
 
     fn slice(&self, slice: Slice) -> Arc<Mutex<SliceState>> {
@@ -157,24 +157,24 @@ impl Spill {
     }
 
     /// Adds one batch of rows to a slice; `facts[i]` belongs to row `i` and gets its position completed.
-    /// `records`, when kept, has the same rows.
+    /// `records`, when
+    /// kept, has the record of each of them.
     pub fn write(
         &self,
         slice: Slice,
-        events: &RecordBatch,
-        records: Option<&RecordBatch>,
+        events: &RowBatch,
+        records: Option<&RowBatch>,
         facts: &mut [SpilledFacts],
     ) -> Result<(), SpillError> {
-        debug_assert_eq!(events.num_rows(), facts.len());
         let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         for (row, spilled) in facts.iter_mut().enumerate() {
             spilled.position.batch = state.batch_count;
             spilled.position.row = u32::try_from(row).unwrap_or(u32::MAX);
         }
-        self.append_batch(slice, Kind::Events, events)?;
+        self.append_rows(slice, Kind::Events, events)?;
         if let Some(records) = records {
-            self.append_batch(slice, Kind::Records, records)?;
+            self.append_rows(slice, Kind::Records, records)?;
         }
         self.append_facts(slice, Kind::Facts, facts)?;
         state.batch_count += 1;
@@ -212,14 +212,18 @@ impl Spill {
         file.map_err(|source| SpillError::Io { action: "open", path: path.to_owned(), source })
     }
 
+    fn append_rows(&self, slice: Slice, kind: Kind, rows: &RowBatch) -> Result<(), SpillError> {
+        let path = self.path(slice, kind);
+        let mut file = self.append(&path)?;
+        let written = file.write_all(&rows.head()).and_then(|()| file.write_all(rows.body()));
+        written.map_err(|source| SpillError::Io { action: "write", path, source })
+    }
+
     fn append_batch(&self, slice: Slice, kind: Kind, batch: &RecordBatch) -> Result<(), SpillError> {
         let path = self.path(slice, kind);
-        let buffer = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let encoded = encode(batch, self.options.clone(), buffer);
-        let bytes =
-            encoded.map_err(|source| SpillError::Arrow { action: "encode", path: path.clone(), source })?;
+        let to_error = |source| SpillError::Arrow { action: "encode", path: path.clone(), source };
+        let bytes = encode(batch).map_err(to_error)?;
         let written = self.append(&path)?.write_all(&bytes);
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 
@@ -238,14 +242,25 @@ impl Spill {
         slices.iter().map(summary).collect()
     }
 
-    /// The event rows of a slice, by batch number.
-    pub fn read_events(&self, slice: Slice) -> Result<Vec<RecordBatch>, SpillError> {
-        self.read_batches(&self.path(slice, Kind::Events))
+    /// The event rows of a slice, by batch number. They replace those in `rows`, whose memory is used again.
+    pub fn read_events(&self, slice: Slice, rows: &mut StoredRows) -> Result<(), SpillError> {
+        self.read_rows(&self.path(slice, Kind::Events), rows)
     }
 
-    /// The redacted records of a slice, by batch number; empty when they are not kept.
-    pub fn read_records(&self, slice: Slice) -> Result<Vec<RecordBatch>, SpillError> {
-        self.read_batches(&self.path(slice, Kind::Records))
+    /// The redacted records of a slice, by batch number; none when they are not kept.
+    pub fn read_records(&self, slice: Slice, rows: &mut StoredRows) -> Result<(), SpillError> {
+        self.read_rows(&self.path(slice, Kind::Records), rows)
+    }
+
+    fn read_rows(&self, path: &Path, rows: &mut StoredRows) -> Result<(), SpillError> {
+        let read = rows.refill(|bytes| match File::open(path) {
+            Ok(mut file) => file.read_to_end(bytes).map(drop),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        let whole =
+            read.map_err(|source| SpillError::Io { action: "read", path: path.to_owned(), source })?;
+        whole.ok_or_else(|| SpillError::Damaged { path: path.to_owned() })
     }
 
     /// The rejects of a slice.
@@ -253,7 +268,6 @@ impl Spill {
         self.read_batches(&self.path(slice, Kind::Rejects))
     }
 
-    /// One read of the whole file; the batches then point into its bytes.
     fn read_batches(&self, path: &Path) -> Result<Vec<RecordBatch>, SpillError> {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
@@ -261,14 +275,12 @@ impl Spill {
             Err(source) => return Err(SpillError::Io { action: "read", path: path.to_owned(), source }),
         };
         let to_error = |source| SpillError::Arrow { action: "decode", path: path.to_owned(), source };
-        let buffer = Buffer::from_vec(bytes);
-        let (mut at, mut batches) = (0, Vec::new());
-        while at + ALIGNMENT <= buffer.len() {
-            let length = buffer[at..].first_chunk().map_or(0, |head| u64::from_le_bytes(*head) as usize);
-            at += ALIGNMENT;
-            let mut chunk = buffer.slice_with_length(at, length.min(buffer.len() - at));
-            batches.extend(StreamDecoder::new().decode(&mut chunk).map_err(to_error)?);
-            at += length;
+        let (mut rest, mut batches) = (Buffer::from_vec(bytes), Vec::new());
+        while let Some(length) = rest.first_chunk() {
+            let end = size_of::<u64>() + u64::from_le_bytes(*length) as usize;
+            let mut stream = rest.slice_with_length(size_of::<u64>(), end.min(rest.len()) - size_of::<u64>());
+            batches.extend(StreamDecoder::new().decode(&mut stream).map_err(to_error)?);
+            rest.advance(end.min(rest.len()));
         }
         Ok(batches)
     }
@@ -282,26 +294,21 @@ impl Spill {
     }
 }
 
-/// Chunks of a file begin at multiples of this, so that Arrow can use their bytes where they are.
-const ALIGNMENT: usize = 64;
-
-/// One chunk: its padded length, then a whole IPC stream of one batch.
-fn encode(batch: &RecordBatch, options: IpcWriteOptions, mut buffer: Vec<u8>) -> Result<Vec<u8>, ArrowError> {
-    buffer.clear();
-    buffer.resize(ALIGNMENT, 0);
-    let mut writer = StreamWriter::try_new_with_options(buffer, &batch.schema(), options)?;
+/// The length of an IPC stream, then the stream of one batch.
+fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = StreamWriter::try_new(vec![0; size_of::<u64>()], &batch.schema())?;
     writer.write(batch)?;
     let mut bytes = writer.into_inner()?;
-    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-    let length = (bytes.len() - ALIGNMENT) as u64;
-    bytes[..8].copy_from_slice(&length.to_le_bytes());
+    let length = (bytes.len() - size_of::<u64>()) as u64;
+    bytes[..size_of::<u64>()].copy_from_slice(&length.to_le_bytes());
     Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Int64Array, cast::AsArray, types::Int64Type};
+    use crate::rows::FinalRow;
+    use arrow_array::Int64Array;
     use corridor_model::{
         EventId, FindingSet, IdentityKeys, JoinFacts, PeerSummary, PeerTexts, Side, Verdict,
     };
@@ -342,37 +349,49 @@ mod tests {
         }
     }
 
-    fn batch(values: &[i64]) -> RecordBatch {
-        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(values.to_vec())) as _)]).unwrap()
+    fn batch(values: &[u8]) -> RowBatch {
+        let mut batch = RowBatch::default();
+        values.iter().for_each(|value| batch.push_with(|bytes| bytes.push(*value)));
+        batch
     }
 
     #[test]
     fn rows_and_facts_come_back_by_position() {
         let parent = tempfile::tempdir().unwrap();
-        for compression in [None, Some(CompressionType::LZ4_FRAME)] {
-            let spill = Spill::create(parent.path(), compression).unwrap();
-            let slice = Slice(7);
-            spill.write(slice, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
-            spill.write(slice, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
-            spill.write_candidates(Slice(5), &[spilled(2)]).unwrap();
-            let counts: Vec<_> =
-                spill.slices().iter().map(|found| (found.slice, found.events, found.rows)).collect();
-            assert_eq!(counts, [(Slice(5), 0, 0), (slice, 3, 3)]);
-            let batches = spill.read_events(slice).unwrap();
-            let mut seen = Vec::new();
-            spill
-                .read_facts(slice, |spilled| {
-                    let column = batches[spilled.position.batch as usize].column(0);
-                    seen.push((
-                        spilled.position.byte_offset,
-                        column.as_primitive::<Int64Type>().value(spilled.position.row as usize),
-                    ));
-                })
-                .unwrap();
-            assert_eq!(seen, [(0, 10), (1, 11), (2, 12)]);
-            spill.remove(slice);
-            assert!(spill.read_events(slice).unwrap().is_empty());
-        }
+        let spill = Spill::create(parent.path()).unwrap();
+        let slice = Slice(7);
+        spill.write(slice, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
+        spill.write(slice, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
+        spill.write_candidates(Slice(5), &[spilled(2)]).unwrap();
+        let counts: Vec<_> =
+            spill.slices().iter().map(|found| (found.slice, found.events, found.rows)).collect();
+        assert_eq!(counts, [(Slice(5), 0, 0), (slice, 3, 3)]);
+        let mut rows = StoredRows::default();
+        spill.read_events(slice, &mut rows).unwrap();
+        let mut seen = Vec::new();
+        spill
+            .read_facts(slice, |SpilledFacts { position, .. }| {
+                let row = rows.get(FinalRow { batch: position.batch, row: position.row });
+                seen.push((position.byte_offset, row.unwrap()[0]));
+            })
+            .unwrap();
+        assert_eq!(seen, [(0, 10), (1, 11), (2, 12)]);
+        spill.remove(slice);
+        spill.read_events(slice, &mut rows).unwrap();
+        assert_eq!(rows.batch_count(), 0);
+        drop(spill);
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0, "the folder goes with the value");
+    }
+
+    #[test]
+    fn rejects_come_back_batch_by_batch() {
+        let parent = tempfile::tempdir().unwrap();
+        let spill = Spill::create(parent.path()).unwrap();
+        let numbers = |values: &[i64]| {
+            RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(values.to_vec())) as _)]).unwrap()
+        };
+        let batches = [numbers(&[1, 2]), numbers(&[3])];
+        batches.iter().for_each(|batch| spill.write_rejects(Slice(1), batch).unwrap());
+        assert_eq!(spill.read_rejects(Slice(1)).unwrap(), batches);
     }
 }

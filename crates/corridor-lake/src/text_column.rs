@@ -6,7 +6,7 @@
 
 use crate::columns::ColumnSpec;
 use arrow_array::ArrayRef;
-use arrow_array::builder::StringBuilder;
+use arrow_array::builder::{ArrayBuilder, StringBuilder};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
@@ -18,16 +18,15 @@ const CUT_MARK: &str = "…";
 pub(crate) struct TextColumn {
     values: StringBuilder,
     length_max: usize,
-    row_capacity: usize,
 }
 
 impl TextColumn {
     /// For the column `name` of `columns`.
-    pub(crate) fn new(columns: &[ColumnSpec], name: &str, row_capacity: usize) -> Self {
+    pub(crate) fn new(columns: &[ColumnSpec], name: &str) -> Self {
         let column = columns.iter().find(|column| column.name == name);
         debug_assert!(column.is_some(), "{name} is not in the contract");
         let length_max = column.and_then(|column| column.max_length).unwrap_or(usize::MAX);
-        Self { values: StringBuilder::with_capacity(row_capacity, 0), length_max, row_capacity }
+        Self { values: StringBuilder::with_capacity(0, 0), length_max }
     }
 
     /// Adds a value.
@@ -37,6 +36,12 @@ impl TextColumn {
         } else {
             self.append_cut(text);
         }
+    }
+
+    /// Adds the value of row number `row`; rows before it that have none are null.
+    pub(crate) fn append_at(&mut self, row: usize, text: &str) {
+        self.values.append_nulls(row - self.values.len());
+        self.append(text);
     }
 
     /// Adds a value or a null.
@@ -56,22 +61,38 @@ impl TextColumn {
         self.values.append_value("");
     }
 
-    /// The column so far; the builder starts anew, with room for as much text as this time. Most columns are
+    /// The column so far; the builder starts anew, with room for as much as this time. Most columns are
     /// empty on one side, so a fixed guess would waste more memory than the rows take.
     pub(crate) fn finish(&mut self) -> ArrayRef {
         let text_bytes = self.values.values_slice().len();
-        let next = StringBuilder::with_capacity(self.row_capacity, text_bytes + text_bytes / 8);
+        let next = StringBuilder::with_capacity(self.values.len(), text_bytes + text_bytes / 8);
         let mut full = std::mem::replace(&mut self.values, next);
         Arc::new(full.finish())
     }
 
+    /// The column up to row number `row_count`; None if no row has a value.
+    pub(crate) fn finish_at(&mut self, row_count: usize) -> Option<ArrayRef> {
+        if self.values.is_empty() {
+            return None;
+        }
+        self.values.append_nulls(row_count - self.values.len());
+        Some(self.finish())
+    }
+
     #[cold]
     fn append_cut(&mut self, text: &str) {
-        let room = self.length_max.saturating_sub(CUT_MARK.len());
-        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        self.values.write_str(&text[..end]).expect("a string builder takes every text");
-        self.values.append_value(CUT_MARK);
+        let [head, mark] = cut(text, self.length_max);
+        self.values.write_str(head).expect("a string builder takes every text");
+        self.values.append_value(mark);
     }
+}
+
+/// A text that is longer than `length_max` bytes: what stays of it, and the mark behind it.
+#[cold]
+pub(crate) fn cut(text: &str, length_max: usize) -> [&str; 2] {
+    let room = length_max.saturating_sub(CUT_MARK.len());
+    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    [&text[..end], CUT_MARK]
 }
 
 #[cfg(test)]
@@ -82,7 +103,7 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_a_character_and_marked() {
-        let mut column = TextColumn::new(evidence_columns(), "http_method", 4);
+        let mut column = TextColumn::new(evidence_columns(), "http_method");
         column.append("0123456789abcdef");
         column.append("0123456789abc😀x");
         column.append_option(None);

@@ -6,6 +6,7 @@
 //! - Invariants: a run that is stopped anywhere is repeated with the same command; the same input twice changes nothing.
 
 mod digest;
+mod feed;
 mod joined;
 mod progress;
 mod read;
@@ -86,7 +87,7 @@ pub fn run(args: &BackfillArgs, config: &Config, now: DateTime<Utc>) -> Result<S
     let started = std::time::Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let job = Job::prepare(args, config, runtime)?;
-    let spill = Spill::create(&args.spill.clone().unwrap_or_else(std::env::temp_dir), None)?;
+    let spill = Spill::create(&args.spill.clone().unwrap_or_else(std::env::temp_dir))?;
     let read = job.read(&spill)?;
     let digest = read.digest().finish(&job.settings());
     let mut summary = Summary::new(&job, &read, &digest);

@@ -13,7 +13,7 @@ use corridor_intake::decompress::decompress;
 use corridor_intake::{FrameReader, RECORD_BYTES_MAX};
 use corridor_lake::cell::cell;
 use corridor_lake::columns::{ColumnSpec, evidence_columns};
-use corridor_lake::{EventBatchBuilder, FinalRow, evidence_batches};
+use corridor_lake::{EventRows, FinalRow, StoredRows, evidence_batches};
 use corridor_model::{JoinFacts, Origin, RejectCode, Rejection, Side};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
 use corridor_refine::{Context, Explanation, Outcome, redact, refine};
@@ -32,7 +32,8 @@ struct Told {
 
 /// All that was found in the file.
 struct Found {
-    events: EventBatchBuilder,
+    events: EventRows,
+    directory_version: Option<Arc<str>>,
     told: Vec<Told>,
     rejections: Vec<(Rejection, String)>,
 }
@@ -70,7 +71,12 @@ fn read(args: &ExplainArgs, context: &Context) -> Result<Found> {
         path => Box::new(std::fs::File::open(path).with_context(|| format!("open {path}"))?),
     };
     let mut frames = FrameReader::new(decompress(stored)?);
-    let mut found = Found { events: EventBatchBuilder::new(16), told: Vec::new(), rejections: Vec::new() };
+    let mut found = Found {
+        events: EventRows::default(),
+        directory_version: context.directory.version().map(Arc::from),
+        told: Vec::new(),
+        rejections: Vec::new(),
+    };
     let path: Arc<str> = args.file.as_str().into();
     while let Some(chunk) = frames.next_chunk().with_context(|| format!("read {}", args.file))? {
         for frame in chunk.frames() {
@@ -115,7 +121,7 @@ impl Found {
         refine(side, bytes, context, &mut |outcome| match outcome {
             Outcome::Rejected(rejection, _) => self.rejections.push((rejection, origin.to_string())),
             Outcome::Event(refined, text) => {
-                self.events.append(&refined.event, origin, context.directory.version());
+                self.events.append(&refined.event, origin, self.directory_version.as_ref());
                 let mut redacted = Vec::new();
                 redact::record(side, text, context.pseudonyms.as_ref(), &mut redacted);
                 self.told.push(Told {
@@ -129,11 +135,8 @@ impl Found {
 }
 
 /// The evidence row of each event: the events of the file are joined with each other.
-fn evidence_rows(
-    mut events: EventBatchBuilder,
-    told: &[Told],
-) -> Result<BTreeMap<u32, (RecordBatch, usize)>> {
-    let batch = events.finish();
+fn evidence_rows(mut events: EventRows, told: &[Told]) -> Result<BTreeMap<u32, (RecordBatch, usize)>> {
+    let events = StoredRows::of([events.finish()]);
     let mut operator = Operator::new(JoinConfig::batch());
     let mut emitted = Vec::new();
     for (position, told) in (0u32..).zip(told) {
@@ -161,7 +164,7 @@ fn evidence_rows(
     let values: Vec<_> = outcomes.values().cloned().collect();
     let mut found = BTreeMap::new();
     let mut positions = outcomes.keys();
-    for evidence in evidence_batches(&[batch], &rows, &values, 1024) {
+    for evidence in evidence_batches(&events, &rows, &values, 1024) {
         let evidence = evidence?;
         for row in 0..evidence.num_rows() {
             if let Some(position) = positions.next() {

@@ -2,8 +2,9 @@ use super::*;
 use crate::finalise::evidence_batches;
 use crate::reader::read_bytes;
 use crate::roll::FileRoller;
-use crate::sample_events::{batch, matched_denial, origin, rows_of, unmatched};
-use crate::side_batch::{RecordsBuilder, RejectRow, RejectsBuilder};
+use crate::rows::{RowBatch, StoredRows};
+use crate::sample_events::{batch, matched_denial, origin, stored, unmatched};
+use crate::side_batch::{RejectRow, RejectsBuilder, record_batches};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use corridor_model::{EventId, Micros, RejectCode, Rejection, Side};
@@ -12,11 +13,10 @@ use parquet::column::page::Page;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 fn evidence() -> RecordBatch {
-    let batches = [batch(0..40)];
-    let rows = rows_of(&batches);
+    let (events, rows) = stored([batch(0..40)]);
     let outcomes: Vec<_> =
         (0..40).map(|row| if row % 2 == 0 { matched_denial() } else { unmatched() }).collect();
-    evidence_batches(&batches, &rows, &outcomes, 100).next().unwrap().unwrap()
+    evidence_batches(&events, &rows, &outcomes, 100).next().unwrap().unwrap()
 }
 
 fn encode(table: Table, batch: &RecordBatch) -> Bytes {
@@ -102,15 +102,17 @@ fn evidence_survives_the_round_trip() {
 
 #[test]
 fn records_and_rejects_survive_the_round_trip() {
-    let mut records = RecordsBuilder::new(2);
-    records.append(&EventId([1; 32]), Micros::MIN_EVENT, "{\"path\":\"/😀\"}".as_bytes());
-    records.append(&EventId([2; 32]), Micros::MAX_EVENT, &[b'"', 0xff, b'"']);
-    let written = records.finish();
+    let (events, rows) = stored([batch(0..2)]);
+    let mut records = RowBatch::default();
+    records.push_with(|bytes| bytes.extend_from_slice("{\"path\":\"/😀\"}".as_bytes()));
+    records.push_with(|bytes| bytes.extend_from_slice(&[b'"', 0xff, b'"']));
+    let records = StoredRows::of([&records]);
+    let written = record_batches(&events, &records, &rows, 8).next().unwrap().unwrap();
     let read = read_bytes(encode(Table::Records, &written)).unwrap();
     assert_eq!(read[0].columns(), written.columns());
     assert_eq!(read[0].column(2).as_string::<i32>().value(1), "\"\u{fffd}\"");
 
-    let mut rejects = RejectsBuilder::new(2);
+    let mut rejects = RejectsBuilder::new();
     let rejection =
         Rejection { code: RejectCode::IdConflict, detail: "d".repeat(5_000), preview: String::new() };
     let row = RejectRow {

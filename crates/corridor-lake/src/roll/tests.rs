@@ -1,13 +1,12 @@
 use super::*;
 use crate::finalise::evidence_batches;
 use crate::reader::read_bytes;
-use crate::sample_events::{HOUR_START, batch, rows_of, unmatched};
+use crate::sample_events::{HOUR_START, batch, stored, unmatched};
 
 const ROWS: u32 = 6_100;
 
 fn batches() -> Vec<RecordBatch> {
-    let events = [batch(0..ROWS)];
-    let rows = rows_of(&events);
+    let (events, rows) = stored([batch(0..ROWS)]);
     let outcomes = vec![unmatched(); rows.len()];
     evidence_batches(&events, &rows, &outcomes, 500).collect::<Result<_, _>>().unwrap()
 }
@@ -48,7 +47,7 @@ fn the_same_rows_give_the_same_bytes() {
 #[test]
 fn without_rows_there_is_no_file() {
     let mut roller = FileRoller::new(Table::Events, RollConfig::default());
-    assert!(roller.write(&batch([]).slice(0, 0)).unwrap().is_none());
+    assert!(roller.write(&batches()[0].slice(0, 0)).unwrap().is_none());
     assert!(roller.finish().unwrap().is_none());
 }
 

@@ -8,10 +8,11 @@
 use super::Range;
 use super::read::ReadPlan;
 use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
-use corridor_lake::{EventBatchBuilder, RecordsBuilder};
+use corridor_lake::{EventRows, RowBatch};
 use corridor_model::{Origin, Side, Slice, time};
 use corridor_refine::{Context, Refined, redact};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Rows of a full batch.
 const BATCH_ROWS: usize = 8_192;
@@ -23,8 +24,8 @@ const WAITING_ROWS: usize = 4 * BATCH_ROWS;
 /// slices open with a few rows each; more would cost memory, fewer would make tiny batches.
 const OPEN_SLICES: usize = 64;
 
-/// Rows a new batch has room for. Most slices that open are those of late records, and stay small.
-const FIRST_ROWS: usize = 64;
+/// Emptied batches that are kept.
+const SPARE_BATCHES: usize = 4;
 
 /// Bytes of records that wait before the largest batch is spilled, however few its rows.
 const WAITING_RECORD_BYTES: usize = 64 * 1024 * 1024;
@@ -35,23 +36,40 @@ const CONTEXT_MARGIN: i64 = 6 * time::HOUR;
 /// The rows of one slice.
 struct Batch {
     slice: Slice,
-    events: EventBatchBuilder,
-    records: Option<RecordsBuilder>,
+    events: EventRows,
+    /// The redacted record of each event, if they are kept.
+    records: RowBatch,
     facts: Vec<SpilledFacts>,
+}
+
+impl Batch {
+    fn new(slice: Slice) -> Self {
+        Self { slice, events: EventRows::default(), records: RowBatch::default(), facts: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.facts.len() >= BATCH_ROWS || self.events.is_full()
+    }
+
+    fn clear(&mut self) {
+        self.events.clear();
+        self.records.clear();
+        self.facts.clear();
+    }
 }
 
 /// The rows that are not spilled yet.
 pub struct Waiting {
     range: Range,
-    directory_version: Option<String>,
+    directory_version: Option<Arc<str>>,
     keeps_records: bool,
     /// The slice used last stands last.
     open: Vec<Batch>,
+    /// Emptied batches, to be filled again: fresh pages cost more than the rows.
+    spare: Vec<Batch>,
     rows: usize,
     /// Events outside the range that may be partners.
     context: Vec<SpilledFacts>,
-    /// Scratch for one redacted record.
-    record: Vec<u8>,
 }
 
 impl Waiting {
@@ -59,12 +77,12 @@ impl Waiting {
     pub fn new(plan: &ReadPlan<'_>) -> Self {
         Self {
             range: plan.range,
-            directory_version: plan.context.directory.version().map(String::from),
+            directory_version: plan.context.directory.version().map(Arc::from),
             keeps_records: plan.keeps_records,
             open: Vec::new(),
+            spare: Vec::new(),
             rows: 0,
             context: Vec::new(),
-            record: Vec::new(),
         }
     }
 
@@ -93,20 +111,18 @@ impl Waiting {
             }
             return false;
         }
-        let mut record = std::mem::take(&mut self.record);
-        if self.keeps_records {
-            record.clear();
-            redact::record(side, text, context.pseudonyms.as_ref(), &mut record);
-        }
-        let version = self.directory_version.take();
+        let version = self.directory_version.clone();
+        let keeps_records = self.keeps_records;
         let batch = self.batch_of(event.event_time.slice());
-        batch.events.append(&event, origin, version.as_deref());
-        if let Some(records) = &mut batch.records {
-            records.append(&event.event_id, event.event_time, &record);
+        batch.events.append(&event, origin, version.as_ref());
+        if keeps_records {
+            let pseudonyms = context.pseudonyms.as_ref();
+            batch.records.push_with(|bytes| {
+                redact::record(side, text, pseudonyms, bytes);
+            });
         }
         batch.facts.push(spilled);
         self.rows += 1;
-        (self.record, self.directory_version) = (record, version);
         true
     }
 
@@ -119,12 +135,11 @@ impl Waiting {
                 let batch = self.open.remove(index);
                 self.open.push(batch);
             }
-            None => self.open.push(Batch {
-                slice,
-                events: EventBatchBuilder::new(FIRST_ROWS),
-                records: self.keeps_records.then(|| RecordsBuilder::new(FIRST_ROWS)),
-                facts: Vec::new(),
-            }),
+            None => {
+                let mut batch = self.spare.pop().unwrap_or_else(|| Batch::new(slice));
+                batch.slice = slice;
+                self.open.push(batch);
+            }
         }
         self.open.last_mut().expect("a batch was found or pushed")
     }
@@ -134,7 +149,7 @@ impl Waiting {
         if self.context.len() >= BATCH_ROWS {
             self.flush_context(spill)?;
         }
-        if self.open.last().is_some_and(|batch| batch.facts.len() >= BATCH_ROWS) {
+        if self.open.last().is_some_and(Batch::is_full) {
             self.flush_batch(self.open.len() - 1, spill)?;
         }
         while self.open.len() > OPEN_SLICES {
@@ -149,7 +164,7 @@ impl Waiting {
     }
 
     fn record_bytes(&self) -> usize {
-        self.open.iter().filter_map(|batch| batch.records.as_ref()).map(RecordsBuilder::byte_size).sum()
+        self.open.iter().map(|batch| batch.records.byte_size()).sum()
     }
 
     /// Spills everything.
@@ -165,9 +180,13 @@ impl Waiting {
         let mut batch = self.open.remove(index);
         self.rows -= batch.facts.len();
         announce(spill, &batch.facts)?;
-        let events = batch.events.finish();
-        let records = batch.records.as_mut().map(RecordsBuilder::finish);
-        spill.write(batch.slice, &events, records.as_ref(), &mut batch.facts)
+        let records = self.keeps_records.then_some(&batch.records);
+        spill.write(batch.slice, batch.events.finish(), records, &mut batch.facts)?;
+        batch.clear();
+        if self.spare.len() < SPARE_BATCHES {
+            self.spare.push(batch);
+        }
+        Ok(())
     }
 
     fn flush_context(&mut self, spill: &Spill) -> Result<(), SpillError> {

@@ -7,7 +7,8 @@
 //!   that the choice does not depend on threads.
 
 use super::digest::InputDigest;
-use super::read::{ReadPlan, Work};
+use super::feed::Work;
+use super::read::ReadPlan;
 use super::waiting::Waiting;
 use corridor_intake::frame::{Defect, Frame};
 use corridor_lake::spill::{Spill, SpillError};
@@ -164,7 +165,7 @@ impl<'p> Worker<'p> {
                 pending.rejection.preview = PREVIEW_WITHHELD.into();
             }
             let slice = pending.slice.or(first_slice).unwrap_or(NO_SLICE);
-            by_slice.entry(slice).or_insert_with(|| RejectsBuilder::new(16)).append(&RejectRow {
+            by_slice.entry(slice).or_default().append(&RejectRow {
                 rejection: &pending.rejection,
                 side,
                 origin: &pending.origin,
