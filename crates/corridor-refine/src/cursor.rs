@@ -11,7 +11,6 @@ use std::borrow::Cow;
 pub(crate) const DEPTH_MAX: u32 = 120;
 
 /// A position in JSON text.
-#[derive(Clone)]
 pub(crate) struct Cursor<'j> {
     text: &'j str,
     at: usize,
@@ -104,32 +103,6 @@ impl<'j> Cursor<'j> {
         Some(true)
     }
 
-    /// Passes over one value and returns its text.
-    pub(crate) fn skip(&mut self) -> Option<&'j str> {
-        self.peek()?;
-        let start = self.at;
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth = depth.checked_sub(1)?;
-                    self.at += 1;
-                }
-                b',' | b':' => self.at += 1,
-                _ => {
-                    self.token()?;
-                }
-            }
-            if depth == 0 {
-                return Some(&self.text[start..self.at]);
-            }
-        }
-    }
-
     /// The string that was read last, without its escapes. None for broken escapes.
     pub(crate) fn unescape(&self, raw: &'j str) -> Option<Cow<'j, str>> {
         if self.has_escape { unescape(raw) } else { Some(Cow::Borrowed(raw)) }
@@ -176,7 +149,7 @@ fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A raw string without its escapes. None for broken escapes (a lone surrogate).
-fn unescape(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Some(Cow::Borrowed(raw));
     }

@@ -5,6 +5,8 @@
 //! - Rules: `soc2-evidence.md` §5. Never panics; when in doubt a value is withheld.
 
 mod agent;
+mod copier;
+mod decided;
 mod entropy;
 mod glance;
 mod preview;
@@ -13,10 +15,12 @@ mod record;
 mod rule;
 mod secret_name;
 mod shape;
+mod sift;
 mod span;
 mod sql;
 
 use corridor_model::{Event, Side};
+use decided::Decided;
 use record::Transcoder;
 use rule::Rule;
 use span::Quotes;
@@ -110,9 +114,12 @@ pub fn sweep(event: &mut Event<'_>) {
 pub fn record(side: Side, text: &str, pseudonyms: Option<&Pseudonymiser>, out: &mut Vec<u8>) -> u32 {
     let start = out.len();
     out.reserve(text.len());
-    let mut transcoder = Transcoder { side, pseudonyms, count: 0, nested: 0 };
-    if transcoder.transcode(text, Rule::Plain, out).is_some() {
-        return transcoder.count;
+    let count = Decided::with(|decided| {
+        let mut transcoder = Transcoder { side, pseudonyms, decided, count: 0, nested: 0 };
+        transcoder.transcode(text, Rule::Plain, out).map(|()| transcoder.count)
+    });
+    if let Some(count) = count {
+        return count;
     }
     out.truncate(start);
     let head = preview(text);

@@ -78,7 +78,7 @@ fn is_suspect(bytes: &[u8], at: usize, class: u8, has_trigger: impl Fn(&[u8]) ->
     }
     let before = &bytes[..at];
     match class & SPECIAL {
-        SEPARATOR => is_authority(bytes, at) || names_secret(before, has_trigger),
+        SEPARATOR => is_suspect_separator(bytes, at, has_trigger),
         BLANK => ends_with_scheme(before),
         JOINT => ends_with_prefix(before, bytes[at]) || is_pem(bytes, at),
         CAPITAL => {
@@ -89,6 +89,11 @@ fn is_suspect(bytes: &[u8], at: usize, class: u8, has_trigger: impl Fn(&[u8]) ->
         }
         _ => true,
     }
+}
+
+/// Whether a user's password could stand behind the separator, or a secret whose name stands before it.
+pub(super) fn is_suspect_separator(bytes: &[u8], at: usize, has_trigger: impl Fn(&[u8]) -> bool) -> bool {
+    is_authority(bytes, at) || names_secret(&bytes[..at], has_trigger)
 }
 
 /// `://` with an `@` somewhere behind it.

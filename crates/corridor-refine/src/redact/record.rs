@@ -2,13 +2,15 @@
 //!
 //! - In: the record's JSON text and its side.
 //! - Out: compact JSON, members in their order, numbers as written.
-//! - Keeps: nothing; one pass over checked text, no tree.
+//! - Keeps: nothing; one pass over the text, no tree.
 //! - Invariants: names stay, values go by rule; JSON inside strings follows the same rules.
 
-use super::Pseudonymiser;
-use super::rule::{self, Rule};
-use super::{MASK, mask_text, secret_name, sql};
-use crate::cursor::{Cursor, DEPTH_MAX, Token, write_string};
+use super::copier::{Copier, Quoted};
+use super::decided::Decided;
+use super::rule::{Decision, PairName, PairRole, Rule};
+use super::sift::Traits;
+use super::{MASK, Pseudonymiser, mask_text, secret_name, sql};
+use crate::cursor::DEPTH_MAX;
 use corridor_model::Side;
 use std::borrow::Cow;
 
@@ -22,6 +24,7 @@ const NAME_BYTES_PLAIN: usize = 16;
 pub(super) struct Transcoder<'p> {
     pub(super) side: Side,
     pub(super) pseudonyms: Option<&'p Pseudonymiser>,
+    pub(super) decided: &'p mut Decided,
     pub(super) count: u32,
     pub(super) nested: u32,
 }
@@ -29,136 +32,175 @@ pub(super) struct Transcoder<'p> {
 impl Transcoder<'_> {
     /// Appends the redacted form of `text`. None, with `out` in any state behind its old end, if it is no JSON.
     pub(super) fn transcode(&mut self, text: &str, rule: Rule, out: &mut Vec<u8>) -> Option<()> {
-        let mut cursor = Cursor::over(text)?;
-        self.value(&mut cursor, rule, 0, out)
+        let mut copier = Copier::over(text, out);
+        self.value(&mut copier, rule, 0)?;
+        copier.finish()
     }
 
-    fn value(&mut self, cursor: &mut Cursor<'_>, rule: Rule, depth: u32, out: &mut Vec<u8>) -> Option<()> {
+    fn value(&mut self, copier: &mut Copier<'_, '_>, rule: Rule, depth: u32) -> Option<()> {
         if depth > DEPTH_MAX {
             return None;
         }
         if rule == Rule::Withhold {
-            return self.withhold(cursor, out);
+            return self.withhold(copier);
         }
-        match cursor.token()? {
-            Token::Object => self.object(cursor, rule, depth, out),
-            Token::Array => {
-                out.push(b'[');
-                let mut is_first = true;
-                while cursor.element()? {
-                    if !std::mem::take(&mut is_first) {
-                        out.push(b',');
-                    }
-                    self.value(cursor, rule, depth + 1, out)?;
+        match copier.next()? {
+            b'"' => {
+                let start = copier.at();
+                let traits = copier.string()?;
+                if !self.tells(traits, copier.part(start + 1, copier.at() - 1), rule) {
+                    self.string(copier, copier.quoted(start, traits), rule);
                 }
-                out.push(b']');
-                Some(())
             }
-            Token::String(raw) => {
-                self.string(cursor.unescape(raw), rule, out);
-                Some(())
-            }
-            Token::Scalar(raw) => {
-                let is_value = rule == Rule::Query && !matches!(raw, "true" | "null");
-                if is_value {
-                    self.mask(out);
-                } else {
-                    out.extend_from_slice(raw.as_bytes());
+            b'{' => self.object(copier, rule, depth)?,
+            b'[' => self.array(copier, rule, depth)?,
+            _ => {
+                let start = copier.at();
+                let scalar = copier.scalar()?;
+                if rule == Rule::Query && !matches!(scalar, "true" | "null") {
+                    self.mask(copier, start);
                 }
-                Some(())
             }
         }
-    }
-
-    fn object(&mut self, cursor: &mut Cursor<'_>, rule: Rule, depth: u32, out: &mut Vec<u8>) -> Option<()> {
-        out.push(b'{');
-        let mut is_first = true;
-        // `{"name":"apikey","value":"…"}`: the name of a pair stands in a value.
-        let mut pair = rule::PairName::Unknown;
-        while let Some(raw_name) = cursor.member()? {
-            if !std::mem::take(&mut is_first) {
-                out.push(b',');
-            }
-            let name = cursor.unescape(raw_name).unwrap_or_else(|| Cow::Owned(raw_name.to_owned()));
-            let decision = rule::decide(rule, self.side, &name);
-            self.name(name, decision.has_plain_name, out);
-            out.push(b':');
-            let child = match decision.role {
-                Some(rule::PairRole::Name) => {
-                    let mut ahead = cursor.clone();
-                    if let Some(Token::String(raw)) = ahead.token() {
-                        pair = rule::PairName::of(&ahead.unescape(raw).unwrap_or(Cow::Borrowed(raw)));
-                    }
-                    Rule::Plain
-                }
-                Some(rule::PairRole::Value) if pair.hides_value(rule) => Rule::Withhold,
-                Some(rule::PairRole::Value) | None => decision.rule,
-            };
-            self.value(cursor, child, depth + 1, out)?;
-        }
-        out.push(b'}');
         Some(())
     }
 
-    fn name(&mut self, name: Cow<'_, str>, is_plain: bool, out: &mut Vec<u8>) {
-        let is_short = name.len() < NAME_BYTES_PLAIN;
-        if self.pseudonyms.is_none() && (is_short || is_plain) {
-            write_unescaped(name, out);
-        } else {
-            let masked = mask_text(&name, &mut self.count);
-            write_string(&self.personal(masked, false), out);
+    fn array(&mut self, copier: &mut Copier<'_, '_>, rule: Rule, depth: u32) -> Option<()> {
+        copier.expect(b'[')?;
+        if copier.next()? == b']' {
+            return copier.expect(b']');
+        }
+        loop {
+            self.value(copier, rule, depth + 1)?;
+            if copier.next()? != b',' {
+                return copier.expect(b']');
+            }
+            copier.pass(1);
         }
     }
 
-    fn mask(&mut self, out: &mut Vec<u8>) {
+    fn object(&mut self, copier: &mut Copier<'_, '_>, rule: Rule, depth: u32) -> Option<()> {
+        copier.expect(b'{')?;
+        if copier.next()? == b'}' {
+            return copier.expect(b'}');
+        }
+        // `{"name":"apikey","value":"…"}`: the name of a pair stands in a value.
+        let mut pair = PairName::Unknown;
+        loop {
+            let decision = self.name(copier, rule)?;
+            let hides_value = decision.role == Some(PairRole::Value) && pair.hides_value(rule);
+            let child = match decision.role {
+                Some(PairRole::Name) => Rule::Plain,
+                Some(PairRole::Value) if hides_value => Rule::Withhold,
+                Some(PairRole::Value) | None => decision.rule,
+            };
+            copier.next()?;
+            let start = copier.at();
+            self.value(copier, child, depth + 1)?;
+            if decision.role == Some(PairRole::Name) {
+                pair = pair.or(copier.part(start, copier.at()));
+            }
+            if copier.next()? != b',' {
+                return copier.expect(b'}');
+            }
+            copier.pass(1);
+        }
+    }
+
+    /// Reads a member's name and its colon.
+    fn name(&mut self, copier: &mut Copier<'_, '_>, rule: Rule) -> Option<Decision> {
+        copier.next()?;
+        if let Some((decision, length)) = self.decided.foresee(rule, self.side, copier.rest()) {
+            let is_told = decision.has_plain_name && !(self.pseudonyms.is_some() && decision.may_name_user);
+            if is_told {
+                copier.pass(length);
+                return Some(decision);
+            }
+        }
+        let start = copier.at();
+        let traits = copier.string()?;
+        let quoted = copier.quoted(start, traits);
+        let name = quoted.text().unwrap_or_else(|| Cow::Owned(quoted.raw.to_owned()));
+        let decision = self.decided.decide(rule, self.side, &name);
+        let is_short = name.len() < NAME_BYTES_PLAIN;
+        let told = if self.pseudonyms.is_none() && (is_short || decision.has_plain_name) {
+            name
+        } else {
+            let masked = mask_text(&name, &mut self.count);
+            match self.personal(masked, false) {
+                Cow::Owned(told) => Cow::Owned(told),
+                Cow::Borrowed(_) => name,
+            }
+        };
+        put(copier, quoted, told);
+        copier.expect(b':')?;
+        Some(decision)
+    }
+
+    fn mask(&mut self, copier: &mut Copier<'_, '_>, start: usize) {
         self.count = self.count.saturating_add(1);
-        write_string(MASK, out);
+        copier.replace(start, MASK);
     }
 
     /// Withholds a whole value. What is empty, or was withheld by the sender, is told.
-    fn withhold(&mut self, cursor: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
-        let value = cursor.skip()?;
+    fn withhold(&mut self, copier: &mut Copier<'_, '_>) -> Option<()> {
+        let value = copier.skip()?;
         let is_told = matches!(value, "null" | "true" | "false" | "\"\"" | "{}" | "[]" | "\"REDACTED\"")
             || value.strip_prefix('"').and_then(|text| text.strip_suffix('"')) == Some(MASK);
-        if is_told {
-            out.extend_from_slice(value.as_bytes());
-        } else {
-            self.mask(out);
+        if !is_told {
+            self.mask(copier, copier.at() - value.len());
         }
         Some(())
     }
 
-    fn string(&mut self, text: Option<Cow<'_, str>>, rule: Rule, out: &mut Vec<u8>) {
-        let Some(text) = text else { return self.mask(out) };
-        let is_told = text.is_empty() || text == MASK || text == "REDACTED";
-        if is_told {
-            return write_string(&text, out);
+    fn string(&mut self, copier: &mut Copier<'_, '_>, quoted: Quoted<'_>, rule: Rule) {
+        match quoted.text().and_then(|text| self.told(text, rule)) {
+            Some(told) => put(copier, quoted, told),
+            None => self.mask(copier, quoted.start),
+        }
+    }
+
+    /// Whether a text that is no JSON surely stays.
+    fn tells(&self, traits: Traits, text: &str, rule: Rule) -> bool {
+        let keyed = self.pseudonyms.is_some();
+        rule.tells_clean_text(self.side, keyed)
+            && begins_as_text(text)
+            && !(keyed && traits.may_name_user())
+            && !(rule == Rule::Url && traits.may_have_query())
+            && traits.is_clean(text)
+    }
+
+    /// What is told of a text. None when nothing is.
+    fn told<'t>(&mut self, text: Cow<'t, str>, rule: Rule) -> Option<Cow<'t, str>> {
+        if text.is_empty() || text == MASK || text == "REDACTED" {
+            return Some(text);
         }
         match rule {
-            Rule::Query | Rule::Withhold => self.mask(out),
-            Rule::AuthorizationOrText if !looks_like_json(&text) => self.mask(out),
+            Rule::Query | Rule::Withhold => None,
+            Rule::AuthorizationOrText if !looks_like_json(&text) => None,
             Rule::Sql => {
                 let (statement, literal_count) = sql::normalise(&text);
                 self.count = self.count.saturating_add(literal_count);
-                write_string(&statement, out);
+                Some(Cow::Owned(statement))
             }
             Rule::Url => {
-                if self.pseudonyms.is_none() && memchr::memchr2(b'?', b'#', text.as_bytes()).is_none() {
-                    return self.masked(text, out);
-                }
-                let url = mask_url(&text, &mut self.count);
-                write_string(&self.personal(Cow::Owned(url), false), out);
+                let has_query = memchr::memchr2(b'?', b'#', text.as_bytes()).is_some();
+                let masked = if has_query {
+                    Cow::Owned(mask_url(&text, &mut self.count))
+                } else {
+                    masked(text, &mut self.count)
+                };
+                Some(self.personal(masked, false))
             }
-            Rule::Address => match self.pseudonyms {
-                Some(pseudonyms) => write_string(&pseudonyms.hide_addresses(&text), out),
-                None => self.masked(text, out),
-            },
-            Rule::Scheme if text.bytes().all(|byte| byte.is_ascii_alphabetic()) => write_string(&text, out),
-            Rule::Scheme => self.mask(out),
-            Rule::PersonalName => match self.pseudonyms {
-                Some(pseudonyms) => write_string(&pseudonyms.hash("name", &text), out),
-                None => self.masked(text, out),
-            },
+            Rule::Address => Some(match self.pseudonyms {
+                Some(pseudonyms) => Cow::Owned(pseudonyms.hide_addresses(&text)),
+                None => masked(text, &mut self.count),
+            }),
+            Rule::Scheme => Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_alphabetic())),
+            Rule::PersonalName => Some(match self.pseudonyms {
+                Some(pseudonyms) => Cow::Owned(pseudonyms.hash("name", &text)),
+                None => masked(text, &mut self.count),
+            }),
             Rule::Plain
             | Rule::Detail
             | Rule::Headers
@@ -169,56 +211,52 @@ impl Transcoder<'_> {
             | Rule::Input
             | Rule::Output
             | Rule::NestedOrMask
-            | Rule::AuthorizationOrText => self.text(text, rule, out),
+            | Rule::AuthorizationOrText => self.text(text, rule),
         }
     }
 
     /// A text that may be JSON itself.
-    fn text(&mut self, text: Cow<'_, str>, rule: Rule, out: &mut Vec<u8>) {
-        if looks_like_json(&text) && self.nested < NESTED_MAX {
-            let mut inner = Transcoder {
-                side: self.side,
-                pseudonyms: self.pseudonyms,
-                count: 0,
-                nested: self.nested + 1,
-            };
-            let mut nested = Vec::with_capacity(text.len());
-            if inner.transcode(&text, rule, &mut nested).is_some() {
-                self.count = self.count.saturating_add(inner.count);
-                return write_string(&String::from_utf8_lossy(&nested), out);
+    fn text<'t>(&mut self, text: Cow<'t, str>, rule: Rule) -> Option<Cow<'t, str>> {
+        let is_json = looks_like_json(&text);
+        if is_json && self.nested < NESTED_MAX {
+            if matches!(&*text, "{}" | "[]") {
+                return Some(text);
+            }
+            if let Some(inner) = self.inner(&text, rule) {
+                return Some(Cow::Owned(inner));
             }
         }
         let is_marker = text.starts_with("<redacted");
         let is_closed = match rule {
             Rule::NestedOrMask | Rule::Claims | Rule::Output | Rule::Authentication => !is_marker,
-            Rule::Input => looks_like_json(&text),
+            Rule::Input => is_json,
             _ => false,
         };
         if is_closed {
-            return self.mask(out);
+            return None;
         }
         let text = if rule == Rule::Detail && self.side == Side::Azure && quotes_data(&text) {
             Cow::Owned(mask_quoted(&text, &mut self.count))
         } else {
             text
         };
-        if self.pseudonyms.is_none() {
-            return self.masked(text, out);
-        }
-        let masked = mask_text(&text, &mut self.count);
-        write_string(&self.personal(masked, rule == Rule::Detail), out);
+        let masked = masked(text, &mut self.count);
+        Some(self.personal(masked, rule == Rule::Detail))
     }
 
-    /// The text without secret shapes.
-    fn masked(&mut self, text: Cow<'_, str>, out: &mut Vec<u8>) {
-        let masked = match mask_text(&text, &mut self.count) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(masked) => Some(masked),
+    /// The redacted form of JSON that stood in a string.
+    fn inner(&mut self, text: &str, rule: Rule) -> Option<String> {
+        let mut nested = Vec::with_capacity(text.len());
+        let mut inner = Transcoder {
+            side: self.side,
+            pseudonyms: self.pseudonyms,
+            decided: self.decided,
+            count: 0,
+            nested: self.nested + 1,
         };
-        match masked {
-            None => write_unescaped(text, out),
-            Some(masked) => write_string(&masked, out),
-        }
+        inner.transcode(text, rule, &mut nested)?;
+        self.count = self.count.saturating_add(inner.count);
+        Some(String::from_utf8_lossy(&nested).into_owned())
     }
 
     /// With a pseudonym key, UPNs inside the text, and addresses in messages, are replaced.
@@ -230,16 +268,25 @@ impl Transcoder<'_> {
     }
 }
 
-/// Appends what [`unescape`] gave: what it borrowed stands in the record as it must stand here.
-fn write_unescaped(text: Cow<'_, str>, out: &mut Vec<u8>) {
-    match text {
-        Cow::Borrowed(raw) => {
-            out.push(b'"');
-            out.extend_from_slice(raw.as_bytes());
-            out.push(b'"');
-        }
-        Cow::Owned(text) => write_string(&text, out),
+/// Puts what is told in the place of a string, unless that is what stands there.
+fn put(copier: &mut Copier<'_, '_>, quoted: Quoted<'_>, told: Cow<'_, str>) {
+    let stays = !quoted.has_escape && matches!(told, Cow::Borrowed(_));
+    if !stays {
+        copier.replace(quoted.start, &told);
     }
+}
+
+/// The text without secret shapes.
+fn masked<'t>(text: Cow<'t, str>, count: &mut u32) -> Cow<'t, str> {
+    match mask_text(&text, count) {
+        Cow::Owned(masked) => Cow::Owned(masked),
+        Cow::Borrowed(_) => text,
+    }
+}
+
+/// Whether the first byte says that a text is no JSON.
+fn begins_as_text(text: &str) -> bool {
+    text.bytes().next().is_none_or(|byte| byte.is_ascii_graphic() && !matches!(byte, b'{' | b'['))
 }
 
 /// Whether a SQL error quotes the value it stumbled over, where others quote the names of objects.
@@ -270,8 +317,7 @@ fn mask_quoted(text: &str, count: &mut u32) -> String {
 }
 
 fn looks_like_json(text: &str) -> bool {
-    // Most texts begin with a letter or digit.
-    if text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) {
+    if begins_as_text(text) {
         return false;
     }
     let text = text.trim();

@@ -6,13 +6,12 @@
 
 use super::mask_text;
 use super::secret_name::{is_secret, is_secret_header, with_squeezed};
+use crate::cursor::unescape;
 use corridor_model::Side;
-use foldhash::HashMap;
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 /// What may be told of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
     /// Text without secret shapes; members by their names.
     Plain,
@@ -52,12 +51,6 @@ pub(super) enum Rule {
     Scheme,
 }
 
-/// Names remembered by each thread. Records use a few hundred.
-const REMEMBERED_MAX: usize = 4_096;
-
-/// Longest name remembered.
-const REMEMBERED_BYTES_MAX: usize = 96;
-
 /// What is decided for a member of one name under one rule.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decision {
@@ -67,80 +60,40 @@ pub(super) struct Decision {
     pub(super) role: Option<PairRole>,
     /// Whether the name itself holds no secret.
     pub(super) has_plain_name: bool,
+    /// Whether the name may be that of a user.
+    pub(super) may_name_user: bool,
 }
 
-/// A name that was decided before.
-struct Known {
-    name: Box<str>,
-    /// Parent and side.
-    group: usize,
-    decision: Decision,
-    /// The name that followed the last time.
-    next: usize,
-}
-
-const GROUP_COUNT: usize = (Rule::PersonalName as usize + 1) * 2;
-
-/// The names that a thread decided.
-struct Decided {
-    known: Vec<Known>,
-    places: [HashMap<Box<str>, usize>; GROUP_COUNT],
-    /// The name decided last.
-    last: usize,
-}
-
-thread_local! {
-    /// The same few names come with every record, mostly in the same order, and a decision
-    /// compares a name with some hundred words.
-    static DECIDED: RefCell<Decided> = RefCell::new(Decided {
-        known: Vec::new(),
-        places: std::array::from_fn(|_| HashMap::default()),
-        last: 0,
-    });
-}
-
-/// The rule of the member `name` under `parent`, and its part in a pair.
-pub(super) fn decide(parent: Rule, side: Side, name: &str) -> Decision {
-    let decide = || Decision {
-        rule: child(parent, side, name),
-        role: pair_role(name, parent, side),
-        has_plain_name: matches!(mask_text(name, &mut 0), Cow::Borrowed(_)),
-    };
-    if name.len() > REMEMBERED_BYTES_MAX || matches!(parent, Rule::Query | Rule::Withhold | Rule::Sql) {
-        return decide();
+impl Decision {
+    /// Of the member `name` under `parent`.
+    pub(super) fn of(parent: Rule, side: Side, name: &str) -> Self {
+        Self {
+            rule: child(parent, side, name),
+            role: pair_role(name, parent, side),
+            has_plain_name: matches!(mask_text(name, &mut 0), Cow::Borrowed(_)),
+            may_name_user: name.contains('@'),
+        }
     }
-    let group = parent as usize * 2 + usize::from(side == Side::Kong);
-    DECIDED.with_borrow_mut(|decided| decided.recall(group, name, decide))
 }
 
-impl Decided {
-    fn recall(&mut self, group: usize, name: &str, decide: impl FnOnce() -> Decision) -> Decision {
-        let guess = self.known.get(self.last).map_or(0, |last| last.next);
-        if let Some(known) = self.known.get(guess)
-            && known.group == group
-            && *known.name == *name
-        {
-            self.last = guess;
-            return known.decision;
+impl Rule {
+    /// Whether a text that holds no secret and is no JSON is told as it stands.
+    pub(super) fn tells_clean_text(self, side: Side, keyed: bool) -> bool {
+        match self {
+            Self::Plain | Self::Headers | Self::Ai | Self::Identity | Self::Input | Self::Url => true,
+            // What Azure quotes of data is no secret by its shape.
+            Self::Detail => side == Side::Kong && !keyed,
+            Self::Address | Self::PersonalName => !keyed,
+            Self::Query
+            | Self::Withhold
+            | Self::Sql
+            | Self::Claims
+            | Self::Authentication
+            | Self::Output
+            | Self::NestedOrMask
+            | Self::AuthorizationOrText
+            | Self::Scheme => false,
         }
-        let place = match self.places[group].get(name) {
-            Some(place) => *place,
-            None => {
-                let decision = decide();
-                if self.places[group].len() >= REMEMBERED_MAX {
-                    return decision;
-                }
-                let place = self.known.len();
-                self.known.push(Known { name: name.into(), group, decision, next: 0 });
-                self.places[group].insert(name.into(), place);
-                place
-            }
-        };
-        if let Some(last) = self.known.get_mut(self.last) {
-            last.next = place;
-        }
-        self.last = place;
-        self.known[place].decision
     }
 }
 
@@ -411,19 +364,24 @@ fn pair_role(name: &str, rule: Rule, side: Side) -> Option<PairRole> {
 
 /// What is known of a pair's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PairName {
+pub(super) enum PairName<'j> {
     Unknown,
-    Open,
-    Secret,
+    /// As the record has it, between its quotes.
+    Known(&'j str),
 }
 
-impl PairName {
-    pub(super) fn of(name: &str) -> Self {
-        if is_secret_header(name) { Self::Secret } else { Self::Open }
+impl<'j> PairName<'j> {
+    /// The name of a pair that has this value under `name`, which is no name unless it is a string.
+    pub(super) fn or(self, value: &'j str) -> Self {
+        let raw = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        raw.map_or(self, Self::Known)
     }
 
     /// Whether the pair's value is withheld. A header whose name comes later is withheld too.
     pub(super) fn hides_value(self, rule: Rule) -> bool {
-        self == Self::Secret || (self == Self::Unknown && rule == Rule::Headers)
+        match self {
+            Self::Unknown => rule == Rule::Headers,
+            Self::Known(raw) => is_secret_header(&unescape(raw).unwrap_or(Cow::Borrowed(raw))),
+        }
     }
 }

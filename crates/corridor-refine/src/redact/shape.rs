@@ -5,7 +5,7 @@
 //! - Invariants: linear in the text's length, never panics; most clean text costs one pass over its bytes; masking
 //!   what was masked changes nothing, and JSON stays JSON.
 
-use super::glance::glance;
+use super::glance::{glance, is_suspect_separator};
 use super::secret_name::{is_secret, with_squeezed};
 use super::{MASK, entropy, span};
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -107,9 +107,19 @@ fn may_hold_trigger(name: &[u8]) -> bool {
     })
 }
 
+fn holds_trigger(name: &[u8]) -> bool {
+    may_hold_trigger(name) && AUTOMATON.is_match(name)
+}
+
+/// Whether a separator in `text` could stand between a secret and its name, or in front of a user's password.
+pub(super) fn may_name_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr2_iter(b':', b'=', bytes).any(|at| is_suspect_separator(bytes, at, holds_trigger))
+}
+
 /// The spans of `text` that hold secrets.
 pub(super) fn spans(text: &str) -> Vec<Span> {
-    let glance = glance(text, |name| may_hold_trigger(name) && AUTOMATON.is_match(name));
+    let glance = glance(text, holds_trigger);
     let mut spans = if glance.may_trigger { triggered(text) } else { Vec::new() };
     if glance.may_be_random {
         entropy::add_spans(text, &mut spans);

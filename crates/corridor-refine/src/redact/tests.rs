@@ -53,6 +53,27 @@ fn secret_shapes_are_masked_and_the_rest_stays() {
 }
 
 #[test]
+fn a_record_of_any_form_is_transcoded() {
+    let deep = "[".repeat(100) + &"]".repeat(100);
+    let cases = [
+        (r#"{"auth_scheme":{"kind":[true]}}"#, r#"{"auth_scheme":{"kind":[true]}}"#),
+        (" { \"a\" : [ 1 , { } ] , \"b\":\"x\" }\n", r#"{"a":[1,{}],"b":"x"}"#),
+        (r#"{"\u0061":"\u00e9\/","password" : [ "x" ]}"#, r#"{"a":"é/","password":"[redacted]"}"#),
+        (r#"{"a":"\ud800"}"#, r#"{"a":"[redacted]"}"#),
+        (deep.as_str(), deep.as_str()),
+    ];
+    for (text, want) in cases {
+        // What is remembered of the names changes nothing.
+        for _ in 0..2 {
+            assert_eq!(redacted(Side::Kong, text).0, want, "{text}");
+        }
+    }
+    for text in ["{\"a\":1,}", "[1 2]", "{\"a\" 1}", "\"a", "{\"a\":01}", "[1]x", "{\"a\":\"\u{1}\"}"] {
+        assert!(redacted(Side::Kong, text).0.starts_with('"'), "{text} is no JSON");
+    }
+}
+
+#[test]
 fn clean_text_is_borrowed() {
     let cases = [
         "5d3c7e10-9b2f-4f6a-8c41-72e0a9d4b618",
