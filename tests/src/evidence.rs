@@ -156,7 +156,7 @@ fn columns(batch: &RecordBatch, row: usize) -> Map<String, Value> {
 
 /// Join keys under the names of the rungs.
 fn join_keys(facts: &JoinFacts) -> Value {
-    let hex = |key: &Key128| format!("{:032x}", key.0);
+    let hex = |key: &Key128| format!("{:032x}", key.value());
     let list = |keys: Vec<String>| keys.join(" ");
     let mut keys = BTreeMap::from([
         ("request_id", list(facts.request_ids.iter().map(hex).collect())),

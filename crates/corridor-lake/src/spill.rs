@@ -19,7 +19,6 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use corridor_model::{Micros, Slice};
 use folder::SpillFolder;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -28,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where a spilled row is, and which of several copies comes first: the order is that of the input, so that
 /// the choice does not depend on threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Index of the input file.
     pub file_index: u32,
@@ -83,8 +82,6 @@ pub enum SpillError {
     Facts {
         /// On what.
         path: PathBuf,
-        /// What the decoder said.
-        source: postcard::Error,
     },
 }
 

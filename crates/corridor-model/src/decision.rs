@@ -13,6 +13,11 @@ macro_rules! codes {
             /// Every value, in the order of declaration.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
+            /// The value of this index in [`Self::ALL`].
+            pub fn at(index: u8) -> Option<Self> {
+                Self::ALL.get(usize::from(index)).copied()
+            }
+
             /// The stored text.
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)+ }
@@ -166,7 +171,7 @@ codes! {
 
 /// The verdict on one event. Built by the constructors only, so that a denial always names its reason,
 /// basis and author, and an allowed event names none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     decision: Decision,
     reason: Option<ReasonCode>,
@@ -220,5 +225,48 @@ impl Verdict {
     /// Who refused; present exactly for denials.
     pub fn denied_by(&self) -> Option<DeniedBy> {
         self.denied_by
+    }
+
+    /// As bytes, for files of one run: one above the index of each part, 0 for a missing one.
+    pub fn to_bytes(self) -> [u8; 4] {
+        [
+            self.decision as u8,
+            self.reason.map_or(0, |reason| reason as u8 + 1),
+            self.basis.map_or(0, |basis| basis as u8 + 1),
+            self.denied_by.map_or(0, |by| by as u8 + 1),
+        ]
+    }
+
+    /// From the bytes of [`Verdict::to_bytes`]. None for any that no verdict has.
+    pub fn from_bytes([decision, reason, basis, denied_by]: [u8; 4]) -> Option<Self> {
+        let reason = reason.checked_sub(1).and_then(ReasonCode::at);
+        let basis = basis.checked_sub(1).and_then(ReasonBasis::at);
+        let denied_by = denied_by.checked_sub(1).and_then(DeniedBy::at);
+        match (Decision::at(decision)?, reason, basis, denied_by) {
+            (Decision::Allowed, None, None, None) => Some(Self::ALLOWED),
+            (Decision::Unknown, None, None, None) => Some(Self::UNKNOWN),
+            (Decision::Denied, Some(reason), Some(basis), Some(by)) => Some(Self::denied(reason, basis, by)),
+            (Decision::Error, Some(reason), Some(basis), None) => Some(Self::error(reason, basis)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_come_back_from_their_bytes() {
+        for &reason in ReasonCode::ALL {
+            let denied = Verdict::denied(reason, ReasonBasis::Join, DeniedBy::Unknown);
+            for verdict in
+                [Verdict::ALLOWED, Verdict::UNKNOWN, Verdict::error(reason, ReasonBasis::Message), denied]
+            {
+                assert_eq!(Verdict::from_bytes(verdict.to_bytes()), Some(verdict));
+            }
+        }
+        assert_eq!(Verdict::from_bytes([0, 1, 1, 0]), None, "allowed events name no reason");
+        assert_eq!(Verdict::from_bytes([9, 0, 0, 0]), None);
     }
 }

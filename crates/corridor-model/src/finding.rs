@@ -74,6 +74,16 @@ impl FindingSet {
         self.0 == 0
     }
 
+    /// One bit per finding, for files of one run.
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The findings of [`FindingSet::bits`]. None if there is a bit that stands for none.
+    pub fn from_bits(bits: u32) -> Option<Self> {
+        (bits >> Finding::ALL.len() == 0).then_some(Self(bits))
+    }
+
     /// The findings in the order of their codes.
     pub fn iter(self) -> impl Iterator<Item = Finding> {
         Finding::ALL.iter().copied().filter(move |finding| self.contains(*finding))

@@ -1,15 +1,13 @@
 //! Ids: what makes an event the same event, and how ids of both systems are compared.
 
-mod bytes;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::num::NonZeroU128;
 
 /// Identity of an event: SHA-256 of its natural key, or of its canonical JSON. The same event has the
 /// same id however often and by whatever path it arrives.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct EventId(#[serde(with = "bytes")] pub [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId(pub [u8; 32]);
 
 impl EventId {
     /// From the parts of a natural key. `domain` keeps kinds of keys apart; parts are length-prefixed, so
@@ -62,7 +60,7 @@ impl fmt::Debug for EventId {
 }
 
 /// SHA-256 of a record's original bytes, before redaction.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordDigest(pub [u8; 32]);
 
 impl RecordDigest {
@@ -90,22 +88,24 @@ fn to_hex<'b>(bytes: &[u8; 32], buffer: &'b mut [u8; 64]) -> &'b str {
 
 /// A join key: 128 bits of an id after normalisation. GUIDs and 32-digit hex ids are their own value;
 /// other text is the head of its SHA-256.
+/// Never 0, so that an optional key takes no more room than a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key128(pub u128);
-
-impl Serialize for Key128 {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        bytes::serialize(&self.0.to_be_bytes(), serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Key128 {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        bytes::deserialize(deserializer).map(|bytes| Self(u128::from_be_bytes(bytes)))
-    }
-}
+pub struct Key128(NonZeroU128);
 
 impl Key128 {
+    /// A key of this value. A digest of 0, which nobody will ever see, counts as 1.
+    pub const fn new(value: u128) -> Self {
+        match NonZeroU128::new(value) {
+            Some(value) => Self(value),
+            None => Self(NonZeroU128::MIN),
+        }
+    }
+
+    /// Its value.
+    pub const fn value(self) -> u128 {
+        self.0.get()
+    }
+
     /// Key of one id: trimmed, braces dropped, GUIDs compared without case and hyphens. None for an empty
     /// id and for the all-zero GUID, which mean "missing".
     pub fn of_id(raw: &str) -> Option<Self> {
@@ -115,7 +115,7 @@ impl Key128 {
         }
         match parse_hex_id(id) {
             Some(0) => None,
-            Some(value) => Some(Self(value)),
+            Some(value) => Some(Self::new(value)),
             None => Some(Self::of_text(&[id])),
         }
     }
@@ -125,7 +125,7 @@ impl Key128 {
         let id = EventId::from_natural_key("key", parts);
         let mut head = [0; 16];
         head.copy_from_slice(&id.0[..16]);
-        Self(u128::from_be_bytes(head))
+        Self::new(u128::from_be_bytes(head))
     }
 }
 

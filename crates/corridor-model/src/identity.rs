@@ -86,7 +86,7 @@ impl IdentityMatch {
 
 /// The names one principal is known by, hashed for comparison. `refine` fills as many as the event and the
 /// directory give, so that an object id on one side meets a client id on the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct IdentityKeys {
     /// Entra object id.
     pub object_id: Option<Key128>,
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn principals_compare_by_any_shared_name() {
-        let key = |n| Some(Key128(n));
+        let key = |n| Some(Key128::new(n));
         let object = IdentityKeys { object_id: key(1), ..Default::default() };
         let app = IdentityKeys { app_id: key(2), ..Default::default() };
         let both = IdentityKeys { object_id: key(1), app_id: key(2), ..Default::default() };

@@ -8,6 +8,7 @@ use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::fmt;
+use std::sync::Arc;
 
 codes! {
     /// Side of the corridor an event belongs to. Only events of different sides are partners.
@@ -58,7 +59,7 @@ codes! {
 }
 
 /// A correlation id for comparison. Kong's `uuid#counter` ids equal a bare uuid, but not another counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CorrelationKey {
     /// Key of the id without its counter.
     pub base: Key128,
@@ -88,7 +89,7 @@ impl CorrelationKey {
 }
 
 /// What the other side's row says about its peer: the `peer_*` columns.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PeerSummary {
     /// The peer's id.
     pub event_id: EventId,
@@ -111,13 +112,20 @@ impl fmt::Debug for PeerSummary {
     }
 }
 
-/// The texts of a [`PeerSummary`] in one allocation: the join holds them for each event of the last hours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The texts of a [`PeerSummary`], one behind the other: the join holds them for each event of the last hours.
+#[derive(Clone)]
 pub struct PeerTexts {
-    /// Category, operation, status and principal, one behind the other.
-    all: Box<str>,
+    place: Place,
     /// One above the length of each; 0 for one that is missing.
     sizes: [u32; 4],
+}
+
+/// Where the texts are.
+#[derive(Clone)]
+enum Place {
+    Own(Box<str>),
+    /// In a block that the texts of many events share, from this byte on.
+    Shared(Arc<str>, u32),
 }
 
 impl PeerTexts {
@@ -135,7 +143,30 @@ impl PeerTexts {
             all.push_str(text.unwrap_or_default());
             text.map_or(0, |text| text.len() as u32 + 1)
         });
-        Self { all: all.into_boxed_str(), sizes }
+        Self { place: Place::Own(all.into_boxed_str()), sizes }
+    }
+
+    /// Texts that stand in a block, from byte `start` on; sizes as [`PeerTexts::sizes`] tells them. None if the
+    /// block has no such texts.
+    pub fn shared(block: &Arc<str>, start: u32, sizes: [u32; 4]) -> Option<Self> {
+        let texts = Self { place: Place::Shared(Arc::clone(block), start), sizes };
+        (0..sizes.len()).all(|index| sizes[index] == 0 || texts.text(index).is_some()).then_some(texts)
+    }
+
+    /// One above the length of each text; 0 for one that is missing.
+    pub fn sizes(&self) -> [u32; 4] {
+        self.sizes
+    }
+
+    /// The texts, one behind the other.
+    pub fn all(&self) -> &str {
+        match &self.place {
+            Place::Own(all) => all,
+            Place::Shared(block, start) => {
+                let length: usize = self.sizes.iter().map(|size| size.saturating_sub(1) as usize).sum();
+                block.get(*start as usize..*start as usize + length).unwrap_or_default()
+            }
+        }
     }
 
     /// The peer's category.
@@ -160,17 +191,36 @@ impl PeerTexts {
 
     fn text(&self, index: usize) -> Option<&str> {
         let length = self.sizes[index].checked_sub(1)? as usize;
-        let start = self.sizes[..index].iter().map(|size| size.saturating_sub(1) as usize).sum();
-        self.all.get(start..start + length)
+        let before: usize = self.sizes[..index].iter().map(|size| size.saturating_sub(1) as usize).sum();
+        let (all, start) = match &self.place {
+            Place::Own(all) => (&**all, before),
+            Place::Shared(block, start) => (&**block, *start as usize + before),
+        };
+        all.get(start..start + length)
+    }
+}
+
+impl PartialEq for PeerTexts {
+    fn eq(&self, other: &Self) -> bool {
+        self.sizes == other.sizes && self.all() == other.all()
+    }
+}
+
+impl Eq for PeerTexts {}
+
+impl fmt::Debug for PeerTexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = [Some(self.category()), self.operation(), self.status(), self.principal_id()];
+        f.debug_list().entries(texts).finish()
     }
 }
 
 /// Keys of an event, nearly always one.
 pub type FewKeys<K> = SmallVec<[K; 1]>;
 
-/// Everything the join operator needs of one event. Small, owned, and serialisable: it is also what a hint
-/// and an introduction carry between shards.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Everything the join operator needs of one event. Small and owned: it is also what a hint and an introduction
+/// carry between shards.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinFacts {
     /// Which side.
     pub side: Side,
@@ -239,6 +289,15 @@ mod tests {
         assert_eq!((texts.category(), texts.operation()), ("http", None));
         assert_eq!((texts.status(), texts.principal_id()), (Some(""), Some("ö")));
         assert_eq!(PeerTexts::new("", Some("x"), None, None).operation(), Some("x"));
+    }
+
+    #[test]
+    fn texts_in_a_block_equal_texts_of_their_own() {
+        let texts = PeerTexts::new("http", None, Some(""), Some("ö"));
+        let block = Arc::from(format!("other{}", texts.all()));
+        assert_eq!(PeerTexts::shared(&block, 5, texts.sizes()), Some(texts.clone()));
+        assert_ne!(PeerTexts::shared(&block, 4, texts.sizes()), Some(texts.clone()));
+        assert_eq!(PeerTexts::shared(&block, 6, texts.sizes()), None, "the block ends before");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Join speed: CPU time per event of the facts' codec and of the join operator, on one thread.
+//! Join speed: CPU time per event of the join operator, on one thread.
 //!
 //! - In: a folder of `corridor generate`: `cargo run --release --example join_speed -- <FOLDER>`.
 //! - Out: microseconds of CPU per event, events in memory, and a digest of all rows to compare two builds.
@@ -20,11 +20,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// As a spill's position.
 type Position = (u32, u64, u32, i64, u32, u32);
 
-/// Encoded events of one hour, and announcements of later ones.
+/// Events of one hour, and announcements of later ones.
 #[derive(Default)]
 struct Hour {
-    events: Vec<Vec<u8>>,
-    candidates: Vec<Vec<u8>>,
+    events: Vec<JoinFacts>,
+    candidates: Vec<JoinFacts>,
 }
 
 /// CPU time of this thread so far, in nanoseconds. Linux only.
@@ -58,52 +58,39 @@ fn load_directory(folder: &Path) -> Directory {
     Directory::load(&files).expect("a generated directory loads").0
 }
 
-/// Refines the folder; the encoding is timed.
-fn gather(folder: &Path) -> (BTreeMap<HourBucket, Hour>, u64) {
+/// Refines the folder.
+fn gather(folder: &Path) -> BTreeMap<HourBucket, Hour> {
     let context = Context { directory: load_directory(folder), ..Context::default() };
-    let (mut hours, mut nanos) = (BTreeMap::<HourBucket, Hour>::new(), 0);
+    let mut hours = BTreeMap::<HourBucket, Hour>::new();
     for (side, name) in [(Side::Kong, "kong"), (Side::Azure, "synapse")] {
         for file in files(&folder.join(name)) {
             let bytes = std::fs::read(file).expect("the file can be read");
-            let mut gathered: Vec<JoinFacts> = Vec::new();
             for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 refine(side, line, &context, &mut |outcome| {
-                    if let Outcome::Event(refined, _) = outcome {
-                        gathered.push(refined.facts);
+                    let Outcome::Event(refined, _) = outcome else { return };
+                    let facts = refined.facts;
+                    let (first, last) = (facts.start.hour(), facts.summary.time.hour());
+                    if side == Side::Azure && first < last {
+                        hours.entry(first).or_default().candidates.push(facts.clone());
                     }
+                    hours.entry(last).or_default().events.push(facts);
                 });
             }
-            let before = cpu();
-            let mut scratch = Vec::new();
-            for facts in gathered {
-                scratch.clear();
-                scratch = postcard::to_extend(&facts, scratch).expect("facts can be encoded");
-                let (first, last) = (facts.start.hour(), facts.summary.time.hour());
-                hours.entry(last).or_default().events.push(scratch.clone());
-                if side == Side::Azure && first < last {
-                    hours.entry(first).or_default().candidates.push(scratch.clone());
-                }
-            }
-            nanos += cpu() - before;
         }
     }
-    (hours, nanos)
+    hours
 }
 
 /// One pass over all hours.
 #[derive(Debug, Default)]
 struct Round {
-    decode: u64,
+    copy: u64,
     join: u64,
     remembered: usize,
     estimated: usize,
     resident: u64,
     matched: u64,
     digest: u64,
-}
-
-fn decoded(events: &[Vec<u8>]) -> impl Iterator<Item = JoinFacts> {
-    events.iter().map(|event| postcard::from_bytes(event).expect("facts can be decoded"))
 }
 
 impl Round {
@@ -115,19 +102,18 @@ impl Round {
         let mut number = 0;
         let resident = memory("VmRSS");
         let mut emitted = Vec::new();
-        for (hour, encoded) in hours {
+        for (hour, told) in hours {
             let start = cpu();
-            let (events, candidates) = (|| decoded(&encoded.events), || decoded(&encoded.candidates));
-            events().chain(candidates()).for_each(drop);
-            let decode = cpu() - start;
-            round.decode += decode;
+            drop((told.events.clone(), told.candidates.clone()));
+            let copy = cpu() - start;
+            round.copy += copy;
             let start = cpu();
             operator.push(Input::Tick { shard: 0, clock: hour.start() }, &mut emitted);
-            for facts in candidates() {
+            for facts in told.candidates.iter().cloned() {
                 let forget = facts.end.saturating_add(horizon).max(facts.summary.time.hour().end());
                 operator.push(Input::Candidate { facts, forget, home: None }, &mut emitted);
             }
-            for facts in events() {
+            for facts in told.events.iter().cloned() {
                 number += 1;
                 let due = facts.end.max(facts.summary.time).saturating_add(horizon);
                 let position = (0, number, 0, facts.summary.time.0, 0, 0);
@@ -139,7 +125,7 @@ impl Round {
                 round.estimated = operator.memory_bytes() >> 20;
             }
             operator.push(Input::Tick { shard: 0, clock: hour.end() }, &mut emitted);
-            round.join += (cpu() - start).saturating_sub(decode);
+            round.join += (cpu() - start).saturating_sub(copy);
             round.digest(&mut emitted);
         }
         let start = cpu();
@@ -166,19 +152,14 @@ impl Round {
 fn main() {
     let folder = std::env::args_os().nth(1).expect("usage: join_speed <FOLDER> [ROUNDS]");
     let rounds = std::env::args().nth(2).map_or(3, |count| count.parse().expect("a number of rounds"));
-    let (hours, encode) = gather(Path::new(&folder));
-    let (count, bytes) = hours
-        .values()
-        .flat_map(|hour| hour.events.iter().chain(&hour.candidates))
-        .fold((0_u64, 0), |(count, bytes), event| (count + 1, bytes + event.len()));
+    let hours = gather(Path::new(&folder));
+    let count: usize = hours.values().map(|hour| hour.events.len() + hour.candidates.len()).sum();
     let rounds: Vec<Round> = (0..rounds).map(|_| Round::run(&hours)).collect();
     let micros = |nanos: Option<u64>| nanos.unwrap_or(0) as f64 / 1e3 / count as f64;
-    println!("{count} events, {} bytes of facts each", bytes as u64 / count);
     println!(
-        "best of {} rounds: encode {:.2} µs, decode {:.2} µs, join {:.2} µs",
+        "{count} events, best of {} rounds: copy {:.2} µs, join {:.2} µs",
         rounds.len(),
-        micros(Some(encode)),
-        micros(rounds.iter().map(|round| round.decode).min()),
+        micros(rounds.iter().map(|round| round.copy).min()),
         micros(rounds.iter().map(|round| round.join).min()),
     );
     for Round { remembered, estimated, resident, matched, digest, .. } in rounds.iter().take(1) {

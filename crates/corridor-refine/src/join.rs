@@ -28,7 +28,7 @@ pub use shard::{ShardId, home_shard};
 use corridor_model::{EventId, JoinFacts, JoinOutcome, Micros, time};
 use entities::{Entities, Role};
 use foldhash::fast::RandomState;
-use std::collections::HashMap;
+use hashbrown::HashTable;
 use wheel::Wheel;
 
 /// The rules of the join.
@@ -152,7 +152,8 @@ pub enum Emitted<P> {
 pub struct Operator<P> {
     config: JoinConfig,
     entities: Entities<P>,
-    ids: HashMap<EventId, u32, RandomState>,
+    /// Entities by their event id.
+    ids: HashTable<u32>,
     index: index::Index,
     reuse: reuse::ReuseIndex,
     /// Rows that wait for this shard's clock only.
@@ -175,7 +176,7 @@ impl<P: Copy + Ord> Operator<P> {
             clocks: vec![None; config.shard_count.max(1) as usize],
             config,
             entities: Entities::default(),
-            ids: HashMap::default(),
+            ids: HashTable::new(),
             index: index::Index::default(),
             reuse: reuse::ReuseIndex::default(),
             due_here: Wheel::default(),
@@ -229,7 +230,7 @@ impl<P: Copy + Ord> Operator<P> {
     /// Estimate of the memory in use, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.entities.memory_bytes()
-            + self.ids.capacity() * (size_of::<EventId>() + size_of::<u64>())
+            + self.ids.capacity() * (size_of::<u32>() + 1)
             + self.index.memory_bytes()
             + self.reuse.memory_bytes()
     }
@@ -243,7 +244,7 @@ impl<P: Copy + Ord> Operator<P> {
         out: &mut Vec<Emitted<P>>,
     ) {
         let event_id = facts.summary.event_id;
-        let Some(&id) = self.ids.get(&event_id) else {
+        let Some(id) = self.find(&event_id) else {
             let id = self.remember(facts, Role::Pending(position), forget, None);
             self.await_row(id, due);
             self.arrive(id, out);
@@ -280,8 +281,8 @@ impl<P: Copy + Ord> Operator<P> {
         home: Option<ShardId>,
         out: &mut Vec<Emitted<P>>,
     ) {
-        match self.ids.get(&facts.summary.event_id) {
-            Some(&id) => self.remember_longer(id, forget),
+        match self.find(&facts.summary.event_id) {
+            Some(id) => self.remember_longer(id, forget),
             None => {
                 let id = self.remember(facts, Role::Candidate, forget, home);
                 self.arrive(id, out);
@@ -341,12 +342,11 @@ impl<P: Copy + Ord> Operator<P> {
         }
     }
 
-    /// Rows leave in the order of their positions, so that the output does not depend on hash order.
-    fn finalise_all(&mut self, due: Vec<u32>, out: &mut Vec<Emitted<P>>) {
-        let mut rows: Vec<_> = due.into_iter().map(|id| (self.entities.get(id).position(), id)).collect();
-        rows.sort_unstable();
-        out.reserve(rows.len());
-        for (_, id) in rows {
+    /// Rows leave in the order of memory. It follows from the order of the input, and not from that of a hash.
+    fn finalise_all(&mut self, mut due: Vec<u32>, out: &mut Vec<Emitted<P>>) {
+        due.sort_unstable();
+        out.reserve(due.len());
+        for id in due {
             self.finalise(id, out);
         }
     }
@@ -354,7 +354,7 @@ impl<P: Copy + Ord> Operator<P> {
     fn finalise(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
         let entity = self.entities.get(id);
         let Role::Pending(position) = entity.role else { return };
-        let peers = entity.peers.iter().map(|peer| (&*self.entities.get(peer.id).facts, peer.rungs));
+        let peers = entity.peers.iter().map(|peer| (&self.entities.get(peer.id).facts, peer.rungs));
         let outcome = outcome::decide(entity, peers);
         out.push(Emitted::Row { position, event_id: entity.facts.summary.event_id, outcome });
         self.pending_count -= 1;

@@ -215,7 +215,7 @@ fn as_text(batch: &RecordBatch, row: usize, told: &Told, number: usize, count: u
 
 /// The join keys under the names of the rungs.
 fn join_keys(facts: &JoinFacts) -> BTreeMap<&'static str, String> {
-    let hex = |key: &corridor_model::Key128| format!("{:032x}", key.0);
+    let hex = |key: &corridor_model::Key128| format!("{:032x}", key.value());
     let mut keys = BTreeMap::new();
     let list = |keys: Vec<String>| keys.join(" ");
     keys.insert("request_id", list(facts.request_ids.iter().map(hex).collect()));

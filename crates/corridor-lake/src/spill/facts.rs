@@ -4,15 +4,19 @@
 //! - Out: the same facts, in the order in which their batches were added.
 //! - Keeps: nothing; the spill's files hold them.
 
+mod codec;
+
+#[cfg(test)]
+mod tests;
+
 use super::{Kind, Position, Spill, SpillError};
 use corridor_model::{JoinFacts, Slice};
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
 /// An event as the join sees it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpilledFacts {
     /// Where its row is.
     pub position: Position,
@@ -28,15 +32,8 @@ impl Spill {
         facts: &[SpilledFacts],
     ) -> Result<(), SpillError> {
         let path = self.path(slice, kind);
-        let mut bytes = Vec::with_capacity(facts.len() * 256);
-        for spilled in facts {
-            let at = bytes.len();
-            bytes.extend_from_slice(&[0; 4]);
-            bytes = postcard::to_extend(spilled, bytes)
-                .map_err(|source| SpillError::Facts { path: path.clone(), source })?;
-            let length = u32::try_from(bytes.len() - at - 4).unwrap_or(u32::MAX);
-            bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        }
+        let mut bytes = Vec::with_capacity(facts.len() * 320);
+        codec::encode(facts, &mut bytes);
         let written = self.append(&path)?.write_all(&bytes);
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
@@ -54,21 +51,22 @@ impl Spill {
     fn read_facts_file(&self, path: &Path, mut visit: impl FnMut(SpilledFacts)) -> Result<(), SpillError> {
         let to_error = |source| SpillError::Io { action: "read", path: path.to_owned(), source };
         let mut file = match File::open(path) {
-            Ok(file) => BufReader::with_capacity(1 << 18, file),
+            Ok(file) => BufReader::with_capacity(1 << 16, file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(to_error(error)),
         };
-        let (mut length, mut bytes) = ([0; 4], Vec::new());
+        let (mut head, mut bytes) = ([0; codec::HEAD_SIZE], Vec::new());
         loop {
-            match file.read_exact(&mut length) {
+            match file.read_exact(&mut head) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) => return Err(to_error(error)),
             }
-            bytes.resize(u32::from_le_bytes(length) as usize, 0);
+            let head = codec::Head::of(head);
+            bytes.resize(head.byte_size(), 0);
             file.read_exact(&mut bytes).map_err(to_error)?;
-            let spilled = postcard::from_bytes(&bytes);
-            visit(spilled.map_err(|source| SpillError::Facts { path: path.to_owned(), source })?);
+            codec::decode(&head, &bytes, &mut visit)
+                .ok_or_else(|| SpillError::Facts { path: path.to_owned() })?;
         }
     }
 }

@@ -8,13 +8,15 @@
 //! - Invariants: each pair is judged once, for its later event. An event lists at most `candidates_max` peers
 //!   per rung.
 
-use super::entities::{Entities, Peer, Role};
+use super::entities::{Entities, Peer, Peers, Role};
 use super::index::Found;
 use super::keys::{Probe, probes_of};
 use super::ladder::{Rungs, opposite, rungs_of_pair, slack_of};
 use super::shard::ShardId;
 use super::{Emitted, JoinConfig, Operator, reuse};
-use corridor_model::{JoinFacts, JoinMethod, Key128, Micros, Side};
+use corridor_model::{EventId, JoinFacts, JoinMethod, Key128, Micros, Side};
+use foldhash::fast::RandomState;
+use std::hash::BuildHasher;
 
 /// Events that have met nobody yet.
 #[derive(Debug, Default)]
@@ -47,9 +49,17 @@ impl<P: Copy + Ord> Operator<P> {
     ) -> u32 {
         let event_id = facts.summary.event_id;
         let id = self.entities.insert(facts, role, forget, home);
-        self.ids.insert(event_id, id);
+        let (entities, hasher) = (&self.entities, &self.hasher);
+        let hash_of = |id: &u32| hash_of_id(&entities.get(*id).facts.summary.event_id, hasher);
+        self.ids.insert_unique(hash_of_id(&event_id, hasher), id, hash_of);
         self.forgets.push(forget, id);
         id
+    }
+
+    /// The entity of an event, if it is remembered.
+    pub(super) fn find(&self, event_id: &EventId) -> Option<u32> {
+        let is_it = |id: &u32| self.entities.get(*id).facts.summary.event_id == *event_id;
+        self.ids.find(hash_of_id(event_id, &self.hasher), is_it).copied()
     }
 
     pub(super) fn remember_longer(&mut self, id: u32, forget: Micros) {
@@ -168,6 +178,12 @@ impl<P: Copy + Ord> Operator<P> {
     }
 }
 
+/// An event id is a digest: its head says as much as all of it.
+pub(super) fn hash_of_id(event_id: &EventId, hasher: &RandomState) -> u64 {
+    let [head, ..] = event_id.0.as_chunks::<8>().0 else { return 0 };
+    hasher.hash_one(u64::from_le_bytes(*head))
+}
+
 /// One arrival and what it changes.
 struct Pairing<'a, P> {
     id: u32,
@@ -234,7 +250,7 @@ impl<P: Copy> Pairing<'_, P> {
             .into_iter()
             .partition(|peer| !peer.rungs.without(full).is_empty());
         entity.peers = useful;
-        let useless: Vec<Peer> = useless;
+        let useless: Peers = useless;
         for peer in useless {
             self.entities.release(peer.id);
             self.released.push(peer.id);
@@ -248,7 +264,7 @@ impl<P: Copy> Pairing<'_, P> {
             out.push(Emitted::Introduction {
                 home,
                 to: azure.facts.summary.event_id,
-                peer: kong.facts.clone(),
+                peer: Box::new(kong.facts.clone()),
                 forget: kong.forget,
             });
         }

@@ -5,10 +5,10 @@
 //!   removals at a time can be made in the order of the tables' memory.
 //! - Invariants: what left is in no table.
 
+use super::arrival::hash_of_id;
 use super::keys::{Probe, probes_of};
-use super::{Operator, place, reuse};
-use corridor_model::{EventId, Key128, Micros};
-use std::hash::BuildHasher;
+use super::{Operator, reuse};
+use corridor_model::{Key128, Micros};
 
 /// Who leaves, and buffers that live from departure to departure, to allocate them once.
 #[derive(Debug, Default)]
@@ -16,8 +16,6 @@ pub(super) struct Departures {
     ids: Vec<u32>,
     probes: Vec<Probe>,
     users: Vec<(Key128, u32)>,
-    events: Vec<EventId>,
-    spare: Vec<EventId>,
 }
 
 impl<P: Copy + Ord> Operator<P> {
@@ -56,7 +54,6 @@ impl<P: Copy + Ord> Operator<P> {
         }
         let (leaving, facts) = (&mut self.departures, &entity.facts);
         leaving.ids.push(id);
-        leaving.events.push(facts.summary.event_id);
         leaving.users.extend(reuse::key_of(facts).map(|key| (key, id)));
         if facts.is_eligible {
             probes_of(facts, (id, 0), &self.hasher, &mut leaving.probes);
@@ -75,12 +72,11 @@ impl<P: Copy + Ord> Operator<P> {
         for user in leaving.users.drain(..) {
             self.reuse.remove(user, &self.entities);
         }
-        let hasher = self.ids.hasher();
-        place::order(&mut leaving.events, &mut leaving.spare, self.ids.capacity(), |id| hasher.hash_one(id));
-        for event_id in leaving.events.drain(..) {
-            self.ids.remove(&event_id);
-        }
         for id in leaving.ids.drain(..) {
+            let hash = hash_of_id(&self.entities.get(id).facts.summary.event_id, &self.hasher);
+            if let Ok(entry) = self.ids.find_entry(hash, |other| *other == id) {
+                entry.remove();
+            }
             self.entities.remove(id);
         }
         self.index.shrink();

@@ -8,6 +8,7 @@ use super::ladder::{Rungs, span_of};
 use super::shard::ShardId;
 use super::timeline::Span;
 use corridor_model::{JoinFacts, Micros};
+use smallvec::SmallVec;
 
 /// What an entity is to this shard.
 #[derive(Debug, Clone, Copy)]
@@ -29,17 +30,20 @@ pub(super) struct Peer {
     pub(super) rungs: Rungs,
 }
 
+/// A list of peers. Mostly none or one.
+pub(super) type Peers = SmallVec<[Peer; 2]>;
+
 /// One event in memory.
 #[derive(Debug)]
 pub(super) struct Entity<P> {
     /// What the join needs of it.
-    pub(super) facts: Box<JoinFacts>,
+    pub(super) facts: JoinFacts,
     /// What it is to this shard.
     pub(super) role: Role<P>,
     /// Its home, if that is another shard.
     pub(super) home: Option<ShardId>,
     /// Peers on rungs that are not full.
-    pub(super) peers: Vec<Peer>,
+    pub(super) peers: Peers,
     /// Number of peers per rung, up to one above the limit.
     pub(super) counts: [u32; Rungs::COUNT],
     /// Rungs with more peers than the limit.
@@ -63,10 +67,10 @@ pub(super) struct Entity<P> {
 impl<P: Copy> Entity<P> {
     fn new(facts: JoinFacts, role: Role<P>, forget: Micros, home: Option<ShardId>) -> Self {
         Self {
-            facts: Box::new(facts),
+            facts,
             role,
             home,
-            peers: Vec::new(),
+            peers: Peers::new(),
             counts: [0; Rungs::COUNT],
             full: Rungs::NONE,
             forget,
@@ -87,14 +91,6 @@ impl<P: Copy> Entity<P> {
         self.facts.findings = facts.findings;
         self.facts.takes_partner_verdict = facts.takes_partner_verdict;
         self.facts.expects_gateway_record = facts.expects_gateway_record;
-    }
-
-    /// Position of the row; None for candidates.
-    pub(super) fn position(&self) -> Option<P> {
-        match self.role {
-            Role::Candidate => None,
-            Role::Pending(position) | Role::Final(position) => Some(position),
-        }
     }
 
     /// The time that its partners must be near.
@@ -122,17 +118,21 @@ impl<P: Copy> Entity<P> {
     }
 }
 
+/// Entities of one block. A block never moves, however many there will be.
+const BLOCK: usize = 1 << BLOCK_BITS;
+const BLOCK_BITS: u32 = 10;
+
 /// All entities.
 #[derive(Debug)]
 pub(super) struct Entities<P> {
-    slots: Vec<Option<Entity<P>>>,
+    blocks: Vec<Vec<Option<Entity<P>>>>,
     free: Vec<u32>,
     arrival_count: u64,
 }
 
 impl<P> Default for Entities<P> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), arrival_count: 0 }
+        Self { blocks: Vec::new(), free: Vec::new(), arrival_count: 0 }
     }
 }
 
@@ -145,27 +145,34 @@ impl<P: Copy> Entities<P> {
         forget: Micros,
         home: Option<ShardId>,
     ) -> u32 {
-        let entity = Entity::new(facts, role, forget, home);
-        match self.free.pop() {
-            Some(id) => {
-                self.slots[id as usize] = Some(entity);
-                id
-            }
-            None => {
-                self.slots.push(Some(entity));
-                u32::try_from(self.slots.len() - 1).expect("memory ends before 2^32 entities")
-            }
+        let entity = Some(Entity::new(facts, role, forget, home));
+        if let Some(id) = self.free.pop() {
+            *self.slot_mut(id) = entity;
+            return id;
         }
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
+        }
+        let count = self.blocks.len();
+        let block = self.blocks.last_mut().expect("one was pushed");
+        block.push(entity);
+        let index = (count - 1) * BLOCK + block.len() - 1;
+        u32::try_from(index).expect("memory ends before 2^32 entities")
+    }
+
+    fn slot_mut(&mut self, id: u32) -> &mut Option<Entity<P>> {
+        &mut self.blocks[(id >> BLOCK_BITS) as usize][id as usize % BLOCK]
     }
 
     /// An entity by its number.
     pub(super) fn get(&self, id: u32) -> &Entity<P> {
-        self.slots[id as usize].as_ref().expect("numbers are dropped with their entity")
+        let slot = &self.blocks[(id >> BLOCK_BITS) as usize][id as usize % BLOCK];
+        slot.as_ref().expect("numbers are dropped with their entity")
     }
 
     /// An entity by its number.
     pub(super) fn get_mut(&mut self, id: u32) -> &mut Entity<P> {
-        self.slots[id as usize].as_mut().expect("numbers are dropped with their entity")
+        self.slot_mut(id).as_mut().expect("numbers are dropped with their entity")
     }
 
     /// A new number for an arrival; see [`Entity::is_news_to`].
@@ -186,18 +193,18 @@ impl<P: Copy> Entities<P> {
 
     /// Drops one that nothing finds or names.
     pub(super) fn remove(&mut self, id: u32) {
-        self.slots[id as usize] = None;
+        *self.slot_mut(id) = None;
         self.free.push(id);
     }
 
     /// Number of entities.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        let slots: usize = self.blocks.iter().map(Vec::len).sum();
+        slots - self.free.len()
     }
 
     /// Estimate; the texts of a summary are taken as 128 bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Option<Entity<P>>>()
-            + self.len() * (size_of::<JoinFacts>() + 128 + 2 * size_of::<Peer>())
+        self.blocks.len() * BLOCK * size_of::<Option<Entity<P>>>() + self.len() * 128
     }
 }

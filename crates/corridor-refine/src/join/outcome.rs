@@ -16,7 +16,7 @@ pub(super) fn decide<'a, P>(
     entity: &Entity<P>,
     peers: impl Iterator<Item = (&'a JoinFacts, Rungs)> + Clone,
 ) -> JoinOutcome {
-    let facts = &*entity.facts;
+    let facts = &entity.facts;
     let mut findings = facts.findings;
     if entity.is_reused {
         findings.insert(Finding::CorrelationReused);

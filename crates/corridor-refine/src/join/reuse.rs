@@ -3,13 +3,15 @@
 //! - In: events with their reuse key, principal and start.
 //! - Out: the events that are reused now and were not before.
 //! - Keeps: per key, events by principal and time, those already known as reused apart.
-//! - Invariants: exact. Each event becomes reused once, so that its neighbours are not looked at again.
+//! - Invariants: exact. Under a key with many users each event becomes reused once, so that its neighbours are
+//!   not looked at again.
 
 use super::entities::Entities;
 use super::place;
 use super::timeline::{Span, Timeline};
 use corridor_model::{IdentityKeys, IdentityMatch, JoinFacts, Key128};
 use foldhash::fast::RandomState;
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
@@ -47,10 +49,14 @@ struct Users {
     reused: ByPrincipal,
 }
 
+/// From this number on, users of one key are ordered by principal and time.
+const FEW_MAX: usize = 16;
+
 /// The users of one key. Nearly always one.
 #[derive(Debug)]
 enum Slot {
     One(u32),
+    Few(Box<SmallVec<[u32; 6]>>),
     Many(Box<Users>),
 }
 
@@ -80,17 +86,7 @@ impl ReuseIndex {
             Entry::Vacant(slot) => {
                 slot.insert(Slot::One(id));
             }
-            Entry::Occupied(mut slot) => {
-                if let Slot::One(first) = *slot.get() {
-                    let first = User::of(first, entities);
-                    let mut users = Box::new(Users::default());
-                    users.alone.entry(first.identity).or_default().insert(first.span, first.id);
-                    slot.insert(Slot::Many(users));
-                }
-                if let Slot::Many(users) = slot.get_mut() {
-                    users.insert(User::of(id, entities), horizon, reused);
-                }
-            }
+            Entry::Occupied(mut slot) => slot.get_mut().insert(id, horizon, entities, reused),
         }
     }
 
@@ -99,6 +95,10 @@ impl ReuseIndex {
         let Entry::Occupied(mut slot) = self.slots.entry(key) else { return };
         let is_empty = match slot.get_mut() {
             Slot::One(first) => *first == id,
+            Slot::Few(ids) => {
+                ids.retain(|member| *member != id);
+                ids.is_empty()
+            }
             Slot::Many(users) => {
                 let user = User::of(id, entities);
                 if !remove(&mut users.alone, user) {
@@ -116,6 +116,50 @@ impl ReuseIndex {
     pub(super) fn memory_bytes(&self) -> usize {
         self.slots.capacity() * (size_of::<(Key128, Slot)>() + 1)
             + self.spare.capacity() * size_of::<(Key128, u32)>()
+    }
+}
+
+impl Slot {
+    fn insert<P: Copy>(&mut self, id: u32, horizon: i64, entities: &Entities<P>, reused: &mut Vec<u32>) {
+        match self {
+            Slot::One(first) => {
+                mark_rivals(id, &[*first], horizon, entities, reused);
+                *self = Slot::Few(Box::new(smallvec![*first, id]));
+            }
+            Slot::Few(ids) if ids.len() < FEW_MAX => {
+                mark_rivals(id, ids, horizon, entities, reused);
+                ids.push(id);
+            }
+            Slot::Few(ids) => {
+                let mut users = Box::new(Users::default());
+                // Those that are known as reused are told again, which changes nothing.
+                for id in ids.iter().chain([&id]) {
+                    users.insert(User::of(*id, entities), horizon, reused);
+                }
+                *self = Slot::Many(users);
+            }
+            Slot::Many(users) => users.insert(User::of(id, entities), horizon, reused),
+        }
+    }
+}
+
+/// Compares a new user with each of a few others.
+fn mark_rivals<P: Copy>(
+    id: u32,
+    others: &[u32],
+    horizon: i64,
+    entities: &Entities<P>,
+    reused: &mut Vec<u32>,
+) {
+    let facts = &entities.get(id).facts;
+    let is_rival = |other: &JoinFacts| {
+        other.start.distance(facts.start) <= horizon
+            && other.identity.compare(&facts.identity) == IdentityMatch::Different
+    };
+    let known = reused.len();
+    reused.extend(others.iter().filter(|other| is_rival(&entities.get(**other).facts)));
+    if reused.len() > known {
+        reused.push(id);
     }
 }
 

@@ -19,7 +19,7 @@ pub fn home_shard(facts: &JoinFacts, shard_count: u32) -> ShardId {
         Side::Azure => correlation,
     };
     let hash = match key {
-        Some(key) => fnv1a(&key.0.to_be_bytes()),
+        Some(key) => fnv1a(&key.value().to_be_bytes()),
         None => fnv1a(&facts.summary.event_id.0),
     };
     (hash % u64::from(shard_count.max(1))) as ShardId

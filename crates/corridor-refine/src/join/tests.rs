@@ -60,11 +60,11 @@ fn azure(number: u32, start: i64, end: i64) -> JoinFacts {
 }
 
 fn key(number: u128) -> Option<Key128> {
-    Some(Key128(number))
+    Some(Key128::new(number))
 }
 
 fn correlation(base: u128, counter: Option<u64>) -> CorrelationKey {
-    CorrelationKey { base: Key128(base), counter }
+    CorrelationKey { base: Key128::new(base), counter }
 }
 
 fn user(number: u128) -> IdentityKeys {

@@ -61,7 +61,8 @@ impl OpenSlice {
             self.rows.iter().map(|row| (row.event_id, row.position)).collect()
         };
         self.rows.retain(|row| row.position.batch != Position::NO_ROW);
-        self.rows.sort_unstable_by_key(|row| (row.position.time, row.event_id));
+        // Cached, because rows are much larger than their keys: they move once, and not at every step.
+        self.rows.sort_by_cached_key(|row| (row.position.time, row.event_id));
         self.copies.sort_unstable_by_key(|(_, position)| *position);
         let copies = self.copies.into_iter().filter(|(_, position)| position.batch != Position::NO_ROW);
         let copies =
@@ -88,7 +89,8 @@ pub fn join<E: From<SpillError>>(
     for SliceSummary { slice, events, .. } in spill.slices() {
         operator.push(Input::Tick { shard: 0, clock: slice.start() }, &mut emitted);
         settle(&mut open, &mut emitted, &mut take)?;
-        open.insert(slice, OpenSlice { expected: events, ..OpenSlice::default() });
+        let rows = Vec::with_capacity(usize::try_from(events).unwrap_or_default());
+        open.insert(slice, OpenSlice { expected: events, rows, copies: Vec::new() });
         spill.read_candidates(slice, |SpilledFacts { facts, .. }| {
             // It must still be known when its own record comes.
             let forget = facts.end.saturating_add(horizon).max(facts.summary.time.slice().end());

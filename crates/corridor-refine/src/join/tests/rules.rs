@@ -16,8 +16,8 @@ fn pair(change: Change) -> JoinOutcome {
 }
 
 fn share_request(k: &mut JoinFacts, a: &mut JoinFacts) {
-    k.request_ids.push(Key128(1));
-    a.request_ids.extend([Key128(9), Key128(1)]);
+    k.request_ids.push(Key128::new(1));
+    a.request_ids.extend([Key128::new(9), Key128::new(1)]);
 }
 
 fn share_correlation(k: &mut JoinFacts, a: &mut JoinFacts) {
@@ -164,10 +164,10 @@ fn each_rung_has_its_keys_and_its_time() {
 #[test]
 fn best_peer_is_final_then_nearest_then_smaller() {
     let mut k = kong(1, 0);
-    k.request_ids.push(Key128(1));
+    k.request_ids.push(Key128::new(1));
     let candidate = |number, start, is_final_record| {
         let mut a = azure(number, start, start + SECOND);
-        a.request_ids.push(Key128(1));
+        a.request_ids.push(Key128::new(1));
         a.is_final_record = is_final_record;
         a
     };

@@ -50,25 +50,25 @@ fn one_event() -> impl Strategy<Value = JoinFacts> {
     (any::<bool>(), start(), length(), keys, identity(), verdict(), flags).prop_map(
         |(is_kong, start, length, (request, more, base, run, counter, call), identity, verdict, flags)| {
             let mut facts = if is_kong { kong(0, start) } else { azure(0, start, start + length) };
-            facts.request_ids.extend(request.map(Key128));
+            facts.request_ids.extend(request.map(Key128::new));
             if !is_kong && more != request {
-                facts.request_ids.extend(more.map(Key128));
+                facts.request_ids.extend(more.map(Key128::new));
             }
             facts.correlation_ids.extend(base.map(|base| correlation(10 + base, counter)));
             if !is_kong {
                 facts.correlation_ids.extend(more.map(|base| correlation(10 + base, None)));
             }
             // Run ids overlap with correlation ids.
-            facts.run_id = run.map(|run| Key128(12 + run));
-            facts.call = call.map(Key128);
-            facts.call_at_host = call.filter(|_| flags.1).map(Key128);
+            facts.run_id = run.map(|run| Key128::new(12 + run));
+            facts.call = call.map(Key128::new);
+            facts.call_at_host = call.filter(|_| flags.1).map(Key128::new);
             facts.identity = identity;
             facts.verdict = verdict;
             facts.is_eligible = flags.0 > 0;
             facts.is_final_record = is_kong || flags.2;
             facts.takes_partner_verdict = !is_kong && flags.3;
             facts.expects_gateway_record = !is_kong && flags.4;
-            facts.reuse_key = base.map(Key128);
+            facts.reuse_key = base.map(Key128::new);
             facts
         },
     )
