@@ -1,12 +1,13 @@
 //! The floor of the whole job: the same files, the same number of threads, and only the JSON read.
 //!
-//! - In: `parse_only [--refine] <threads> <folder>…`, plain NDJSON files.
+//! - In: `parse_only [--refine] [--directory <folder>] <threads> <folder>…`, plain NDJSON files.
 //! - Out: one JSON object on stdout: lines read, lines that are no JSON (or records rejected), bytes.
 //! - Invariants: without `--refine` nothing is kept and nothing decoded, which is the least any program can do;
 //!   with it each line goes through Corridor's own refining, which shows what that step costs alone.
 
 use anyhow::{Context as _, Result};
 use corridor_model::Side;
+use corridor_refine::directory::{Directory, DirectoryFiles};
 use corridor_refine::{Context, Outcome, refine};
 use serde::de::IgnoredAny;
 use std::fs::File;
@@ -36,6 +37,11 @@ fn main() -> Result<()> {
     if refines {
         arguments.remove(0);
     }
+    let mut context = Context::default();
+    if arguments.first().is_some_and(|first| first == "--directory") {
+        arguments.remove(0);
+        context.directory = load_directory(Path::new(&arguments.remove(0)))?;
+    }
     let threads: usize = arguments.first().context("give the number of threads")?.parse()?;
     let mut parts = Vec::new();
     for folder in &arguments[1..] {
@@ -43,7 +49,6 @@ fn main() -> Result<()> {
         list_parts(Path::new(folder), if is_kong { Side::Kong } else { Side::Azure }, &mut parts)?;
     }
     let next = AtomicUsize::new(0);
-    let context = Context::default();
     let totals = std::thread::scope(|scope| {
         let workers: Vec<_> =
             (0..threads).map(|_| scope.spawn(|| work(&parts, &next, refines.then_some(&context)))).collect();
@@ -62,6 +67,19 @@ fn main() -> Result<()> {
     let Totals { lines, invalid, bytes } = sum;
     writeln!(std::io::stdout(), r#"{{"lines":{lines},"invalid":{invalid},"bytes":{bytes}}}"#)?;
     Ok(())
+}
+
+/// The directory files of a folder, so that refining looks names up as in the whole job.
+fn load_directory(folder: &Path) -> Result<Directory> {
+    let read = |name: &str| std::fs::read(folder.join(name)).ok();
+    let files = DirectoryFiles {
+        principals: read("principals.csv"),
+        workspaces: read("workspaces.csv"),
+        kong: read("kong.yaml"),
+        routes: read("routes.csv"),
+    };
+    let (directory, _) = Directory::load(&files).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    Ok(directory)
 }
 
 fn list_parts(folder: &Path, side: Side, parts: &mut Vec<Part>) -> Result<()> {

@@ -9,6 +9,8 @@
 
 mod scalar;
 
+mod reader;
+
 mod call;
 
 pub mod canonical;

@@ -6,7 +6,8 @@
 //! - Invariants: a value of an unexpected form counts as missing and never fails the record; of a repeated key the
 //!   last value counts. `Option<Cow<str>>` with `#[serde(borrow)]` always allocates, hence these types.
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -35,7 +36,7 @@ impl<'a> Scalar<'a> {
     /// The trimmed text, if it is a string that is not blank.
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+            Self::Text(text) => Some(trim(text)).filter(|text| !text.is_empty()),
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => None,
         }
     }
@@ -86,6 +87,15 @@ impl<'a> Scalar<'a> {
     }
 }
 
+/// Without surrounding blanks. Few texts have any, and the ends tell.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [one] if one.is_ascii_graphic() => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
 fn round_to_i64(value: f64) -> Option<i64> {
     // Every f64 strictly inside these bounds fits; the bounds themselves are not times or sizes.
     (value.is_finite() && value.abs() < 9.2e18).then(|| value.round() as i64)
@@ -105,7 +115,11 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+        self.visit_string(text.to_owned())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Owned(text)))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
@@ -169,7 +183,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+                self.visit_string(text.to_owned())
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text)))
             }
         }
         deserializer.deserialize_str(KeyVisitor)
@@ -237,53 +255,143 @@ impl<'de> Deserialize<'de> for List<'de> {
     }
 }
 
-/// A struct declared by [`lenient_object!`].
-pub(crate) trait LenientObject {
-    /// Whether the value was an object.
-    fn is_object(&self) -> bool;
+/// A value as it is written, for fields that are looked at later or not at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raw<'a>(pub(crate) &'a str);
+
+/// Asks a deserializer for [`Raw`]. Only our own knows the name.
+pub(crate) const RAW: &str = "corridor::Raw";
+
+impl<'de> Deserialize<'de> for Raw<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RawVisitor;
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = Raw<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Raw(text))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+                <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
+            }
+        }
+        deserializer.deserialize_newtype_struct(RAW, RawVisitor)
+    }
 }
 
-/// Writes the visitor methods that let every value but an object count as missing.
-macro_rules! missing_unless_object {
-    ($lt:lifetime) => {
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
+/// What reads itself from the members of an object. Every other JSON value, also `[]` where an object was expected,
+/// counts as missing and leaves the default.
+pub(crate) trait FromObject<'de>: Default {
+    /// Whether members were read; if not, it is the default.
+    fn is_object(&self) -> bool;
 
-        fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
+    /// Reads the members.
+    fn read_members<A: MapAccess<'de>>(&mut self, map: A) -> Result<(), A::Error>;
+}
 
-        fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
+/// Reads an object where it stands: objects are large, and handing them on by value means copying them.
+pub(crate) struct Place<'p, T>(pub(crate) &'p mut T);
 
-        fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
+impl<'de, T: FromObject<'de>> DeserializeSeed<'de> for Place<'_, T> {
+    type Value = ();
 
-        fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
-            Ok(Default::default())
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        // Of a repeated key the last value counts.
+        if self.0.is_object() {
+            *self.0 = T::default();
         }
+        deserializer.deserialize_any(self)
+    }
+}
 
-        fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
+impl<'de, T: FromObject<'de>> Visitor<'de> for Place<'_, T> {
+    type Value = ();
 
-        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            Ok(Default::default())
-        }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
 
-        fn visit_seq<A: serde::de::SeqAccess<$lt>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-            Ok(Default::default())
-        }
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.0.read_members(map)
+    }
+}
+
+/// A field of an object: reads the value of the member whose name was read last.
+pub(crate) trait Field<'de> {
+    /// Replaces the field by the value.
+    fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error>;
+}
+
+impl<'de, T: FromObject<'de>> Field<'de> for T {
+    fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        map.next_value_seed(Place(self))
+    }
+}
+
+/// Fields that are read by value.
+macro_rules! field_by_value {
+    ($($name:ident),*) => {
+        $(impl<'de> $crate::scalar::Field<'de> for $name<'de> {
+            fn read<A: serde::de::MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+                *self = map.next_value()?;
+                Ok(())
+            }
+        })*
     };
 }
-pub(crate) use missing_unless_object;
+pub(crate) use field_by_value;
 
-/// Declares a struct that reads the named keys of a JSON object and skips the rest. Any other JSON value, also `[]`
-/// where an object was expected, gives the default with `is_object` false.
+field_by_value!(Scalar, List);
+
+/// `Deserialize` for what reads itself from an object.
+macro_rules! deserialize_object {
+    ($($name:ident),*) => {
+        $(impl<'de> serde::de::Deserialize<'de> for $name<'de> {
+            fn deserialize<D: serde::de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut object = Self::default();
+                serde::de::DeserializeSeed::deserialize($crate::scalar::Place(&mut object), deserializer)?;
+                Ok(object)
+            }
+        })*
+    };
+}
+pub(crate) use deserialize_object;
+
+/// Declares a struct that reads the named keys of a JSON object and skips the rest.
 macro_rules! lenient_object {
     ($(#[$meta:meta])* $vis:vis struct $name:ident<$lt:lifetime> {
         $($(#[$doc:meta])* $field:ident: $ty:ty = $($key:literal)|+,)*
@@ -296,34 +404,24 @@ macro_rules! lenient_object {
             $($(#[$doc])* $vis $field: $ty,)*
         }
 
-        impl $crate::scalar::LenientObject for $name<'_> {
+        impl<$lt> $crate::scalar::FromObject<$lt> for $name<$lt> {
             fn is_object(&self) -> bool {
                 self.is_object
             }
-        }
 
-        impl<$lt> serde::de::Deserialize<$lt> for $name<$lt> {
-            fn deserialize<D: serde::de::Deserializer<$lt>>(deserializer: D) -> Result<Self, D::Error> {
-                struct ObjectVisitor;
-                impl<$lt> serde::de::Visitor<$lt> for ObjectVisitor {
-                    type Value = $name<$lt>;
-
-                    $crate::scalar::missing_unless_object!($lt);
-
-                    fn visit_map<A: serde::de::MapAccess<$lt>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        let mut object = $name { is_object: true, ..Default::default() };
-                        while let Some(key) = map.next_key::<$crate::scalar::Key<$lt>>()? {
-                            match &*key.0 {
-                                $($($key)|+ => object.$field = map.next_value()?,)*
-                                _ => { map.next_value::<serde::de::IgnoredAny>()?; }
-                            }
-                        }
-                        Ok(object)
+            fn read_members<A: serde::de::MapAccess<$lt>>(&mut self, mut map: A) -> Result<(), A::Error> {
+                self.is_object = true;
+                while let Some(key) = map.next_key::<$crate::scalar::Key<$lt>>()? {
+                    match key.0.as_bytes() {
+                        $($($key)|+ => $crate::scalar::Field::read(&mut self.$field, &mut map)?,)*
+                        _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
                     }
                 }
-                deserializer.deserialize_any(ObjectVisitor)
+                Ok(())
             }
         }
+
+        $crate::scalar::deserialize_object!($name);
     };
 }
 pub(crate) use lenient_object;
@@ -380,7 +478,7 @@ mod tests {
 
     lenient_object! {
         struct Sample<'a> {
-            name: Scalar<'a> = "name" | "Name",
+            name: Scalar<'a> = b"name" | b"Name",
         }
     }
 

@@ -4,25 +4,25 @@
 //! - Out: provider, models, token counts, and what guards decided.
 //! - Invariants: payloads, prompts, answers and block reasons are never kept.
 
-use crate::scalar::{Key, LenientObject, Scalar, lenient_object};
+use crate::scalar::{FromObject, Key, Scalar, field_by_value, lenient_object};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
 
 lenient_object! {
     struct Meta<'a> {
-        provider: Scalar<'a> = "provider_name",
-        request_model: Scalar<'a> = "request_model",
-        response_model: Scalar<'a> = "response_model",
+        provider: Scalar<'a> = b"provider_name",
+        request_model: Scalar<'a> = b"request_model",
+        response_model: Scalar<'a> = b"response_model",
     }
 }
 
 lenient_object! {
     struct Usage<'a> {
         // 3.7.1 writes the singular.
-        prompt_tokens: Scalar<'a> = "prompt_tokens" | "prompt_token",
-        completion_tokens: Scalar<'a> = "completion_tokens" | "completion_token",
-        total_tokens: Scalar<'a> = "total_tokens" | "total_token",
+        prompt_tokens: Scalar<'a> = b"prompt_tokens" | b"prompt_token",
+        completion_tokens: Scalar<'a> = b"completion_tokens" | b"completion_token",
+        total_tokens: Scalar<'a> = b"total_tokens" | b"total_token",
     }
 }
 
@@ -148,7 +148,7 @@ impl<'a> Ai<'a> {
     }
 }
 
-fn fill<T: LenientObject>(slot: &mut T, value: T) {
+fn fill<'a, T: FromObject<'a>>(slot: &mut T, value: T) {
     if value.is_object() {
         *slot = value;
     }
@@ -237,6 +237,8 @@ impl<'de> Deserialize<'de> for Ai<'de> {
         AiSeed { depth: 0 }.deserialize(deserializer)
     }
 }
+
+field_by_value!(Ai);
 
 #[cfg(test)]
 mod tests {

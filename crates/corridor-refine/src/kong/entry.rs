@@ -8,77 +8,78 @@
 use super::ai::Ai;
 use super::headers::{RequestHeaders, ResponseHeaders};
 use super::query::QueryNames;
-use crate::scalar::{Key, List, Scalar, lenient_object, missing_unless_object};
+use crate::scalar::{
+    Field, FromObject, Key, List, Raw, Scalar, deserialize_object, field_by_value, lenient_object,
+};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
 lenient_object! {
     /// `request`: what the client sent, after the plugins changed its headers.
     pub(super) struct Request<'a> {
-        id: Scalar<'a> = "id",
-        method: Scalar<'a> = "method",
-        uri: Scalar<'a> = "uri",
-        url: Scalar<'a> = "url",
-        size: Scalar<'a> = "size",
-        query: QueryNames<'a> = "querystring",
-        headers: RequestHeaders<'a> = "headers",
-        tls: Tls<'a> = "tls",
+        id: Scalar<'a> = b"id",
+        method: Scalar<'a> = b"method",
+        uri: Scalar<'a> = b"uri",
+        url: Scalar<'a> = b"url",
+        size: Scalar<'a> = b"size",
+        query: QueryNames<'a> = b"querystring",
+        headers: RequestHeaders<'a> = b"headers",
+        tls: Tls<'a> = b"tls",
     }
 }
 
 lenient_object! {
     /// `request.tls`, `session.tls`.
     pub(super) struct Tls<'a> {
-        version: Scalar<'a> = "version",
-        client_verify: Scalar<'a> = "client_verify",
+        version: Scalar<'a> = b"version",
+        client_verify: Scalar<'a> = b"client_verify",
     }
 }
 
 lenient_object! {
     /// `response`: what the client got.
     pub(super) struct Response<'a> {
-        status: Scalar<'a> = "status",
-        size: Scalar<'a> = "size",
-        headers: ResponseHeaders<'a> = "headers",
+        status: Scalar<'a> = b"status",
+        size: Scalar<'a> = b"size",
+        headers: ResponseHeaders<'a> = b"headers",
     }
 }
 
 lenient_object! {
     /// `session` of a stream entry.
     pub(super) struct Session<'a> {
-        status: Scalar<'a> = "status",
-        received: Scalar<'a> = "received",
-        sent: Scalar<'a> = "sent",
-        tls: Tls<'a> = "tls",
+        status: Scalar<'a> = b"status",
+        received: Scalar<'a> = b"received",
+        sent: Scalar<'a> = b"sent",
+        tls: Tls<'a> = b"tls",
     }
 }
 
 lenient_object! {
     /// `upstream` of a stream entry; empty when the session was refused.
     pub(super) struct UpstreamBytes<'a> {
-        received: Scalar<'a> = "received",
-        sent: Scalar<'a> = "sent",
+        received: Scalar<'a> = b"received",
+        sent: Scalar<'a> = b"sent",
     }
 }
 
 lenient_object! {
     /// `latencies`, milliseconds; `proxy` is -1 when the request was not proxied.
     pub(super) struct Latencies<'a> {
-        request: Scalar<'a> = "request",
-        session: Scalar<'a> = "session",
-        kong: Scalar<'a> = "kong",
-        proxy: Scalar<'a> = "proxy",
-        receive: Scalar<'a> = "receive",
+        request: Scalar<'a> = b"request",
+        session: Scalar<'a> = b"session",
+        kong: Scalar<'a> = b"kong",
+        proxy: Scalar<'a> = b"proxy",
+        receive: Scalar<'a> = b"receive",
     }
 }
 
 lenient_object! {
     /// `route`, `service`: of the configuration copies only the names.
     pub(super) struct Entity<'a> {
-        id: Scalar<'a> = "id",
-        name: Scalar<'a> = "name",
+        id: Scalar<'a> = b"id",
+        name: Scalar<'a> = b"name",
     }
 }
 
@@ -92,70 +93,70 @@ impl Entity<'_> {
 lenient_object! {
     /// `consumer`: the caller, or the anonymous fallback.
     pub(super) struct Consumer<'a> {
-        id: Scalar<'a> = "id",
-        username: Scalar<'a> = "username",
-        custom_id: Scalar<'a> = "custom_id",
+        id: Scalar<'a> = b"id",
+        username: Scalar<'a> = b"username",
+        custom_id: Scalar<'a> = b"custom_id",
     }
 }
 
 lenient_object! {
     /// `authenticated_entity`: present exactly when a plugin authenticated the caller.
     pub(super) struct AuthenticatedEntity<'a> {
-        id: Scalar<'a> = "id",
-        consumer_id: Scalar<'a> = "consumer_id",
+        id: Scalar<'a> = b"id",
+        consumer_id: Scalar<'a> = b"consumer_id",
     }
 }
 
 lenient_object! {
     /// Custom fields with token claims: `identity`, `identity_unverified`.
     pub(super) struct TokenClaims<'a> {
-        tid: Scalar<'a> = "tid",
-        oid: Scalar<'a> = "oid",
-        azp: Scalar<'a> = "azp",
-        appid: Scalar<'a> = "appid" | "app_id" | "client_id",
-        upn: Scalar<'a> = "upn",
-        preferred_username: Scalar<'a> = "preferred_username",
-        unique_name: Scalar<'a> = "unique_name",
-        name: Scalar<'a> = "name",
-        idtyp: Scalar<'a> = "idtyp",
-        sub: Scalar<'a> = "sub",
-        scp: List<'a> = "scp",
-        scope: List<'a> = "scope",
-        roles: List<'a> = "roles",
-        issued_at: Scalar<'a> = "iat",
-        expires_at: Scalar<'a> = "exp",
+        tid: Scalar<'a> = b"tid",
+        oid: Scalar<'a> = b"oid",
+        azp: Scalar<'a> = b"azp",
+        appid: Scalar<'a> = b"appid" | b"app_id" | b"client_id",
+        upn: Scalar<'a> = b"upn",
+        preferred_username: Scalar<'a> = b"preferred_username",
+        unique_name: Scalar<'a> = b"unique_name",
+        name: Scalar<'a> = b"name",
+        idtyp: Scalar<'a> = b"idtyp",
+        sub: Scalar<'a> = b"sub",
+        scp: List<'a> = b"scp",
+        scope: List<'a> = b"scope",
+        roles: List<'a> = b"roles",
+        issued_at: Scalar<'a> = b"iat",
+        expires_at: Scalar<'a> = b"exp",
     }
 }
 
 lenient_object! {
     /// Custom field `denial`: the head of the error body.
     pub(super) struct Denial<'a> {
-        message: Scalar<'a> = "message",
+        message: Scalar<'a> = b"message",
     }
 }
 
 lenient_object! {
     /// Custom field `gateway`.
     pub(super) struct GatewayNode<'a> {
-        node: Scalar<'a> = "node" | "hostname" | "name",
+        node: Scalar<'a> = b"node" | b"hostname" | b"name",
     }
 }
 
 lenient_object! {
     struct Try<'a> {
-        state: Scalar<'a> = "state",
+        state: Scalar<'a> = b"state",
     }
 }
 
 lenient_object! {
     struct TraceIds<'a> {
-        w3c: Scalar<'a> = "w3c",
-        b3: Scalar<'a> = "b3",
-        datadog: Scalar<'a> = "datadog",
-        jaeger: Scalar<'a> = "jaeger",
-        ot: Scalar<'a> = "ot",
-        aws: Scalar<'a> = "aws",
-        gcp: Scalar<'a> = "gcp",
+        w3c: Scalar<'a> = b"w3c",
+        b3: Scalar<'a> = b"b3",
+        datadog: Scalar<'a> = b"datadog",
+        jaeger: Scalar<'a> = b"jaeger",
+        ot: Scalar<'a> = b"ot",
+        aws: Scalar<'a> = b"aws",
+        gcp: Scalar<'a> = b"gcp",
     }
 }
 
@@ -245,7 +246,7 @@ impl TraceId<'_> {
 
 impl<'de> Deserialize<'de> for TraceId<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let Raw(raw) = Raw::deserialize(deserializer)?;
         // A raw value is valid JSON, so reading it leniently cannot fail but by nesting, which no trace id has.
         if raw.starts_with('{') {
             let ids: TraceIds<'de> = serde_json::from_str(raw).unwrap_or_default();
@@ -256,9 +257,19 @@ impl<'de> Deserialize<'de> for TraceId<'de> {
     }
 }
 
+field_by_value!(TraceId);
+
+impl<'de> Field<'de> for Tries {
+    fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        *self = map.next_value()?;
+        Ok(())
+    }
+}
+
 /// One entry.
 #[derive(Debug, Default)]
 pub(super) struct Entry<'a> {
+    is_object: bool,
     pub(super) request: Request<'a>,
     pub(super) response: Response<'a>,
     pub(super) session: Session<'a>,
@@ -284,7 +295,7 @@ pub(super) struct Entry<'a> {
     pub(super) auth_scheme: Scalar<'a>,
     pub(super) gateway: GatewayNode<'a>,
     /// Fields without a place above, as raw JSON, in the order of the record.
-    pub(super) leftovers: Vec<(Cow<'a, str>, &'a RawValue)>,
+    pub(super) leftovers: Vec<(Cow<'a, str>, Raw<'a>)>,
 }
 
 impl Entry<'_> {
@@ -319,32 +330,32 @@ const LEFTOVERS_MAX: usize = 64;
 
 impl<'a> Entry<'a> {
     fn read_field<A: MapAccess<'a>>(&mut self, key: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
-        match &*key {
-            "request" => self.request = map.next_value()?,
-            "response" => self.response = map.next_value()?,
-            "session" => self.session = map.next_value()?,
-            "upstream" => self.upstream = map.next_value()?,
-            "latencies" => self.latencies = map.next_value()?,
-            "tries" => self.tries = map.next_value()?,
-            "route" => self.route = map.next_value()?,
-            "service" => self.service = map.next_value()?,
-            "consumer" => self.consumer = map.next_value()?,
-            "authenticated_entity" => self.authenticated_entity = map.next_value()?,
-            "client_ip" => self.client_ip = map.next_value()?,
-            "started_at" => self.started_at = map.next_value()?,
-            "source" => self.source = map.next_value()?,
-            "workspace" => self.workspace = map.next_value()?,
-            "workspace_name" => self.workspace_name = map.next_value()?,
-            "upstream_status" => self.upstream_status = map.next_value()?,
-            "correlation_id" => self.correlation_id = map.next_value()?,
-            "trace_id" => self.trace_id = map.next_value()?,
-            "ai" => self.ai = map.next_value()?,
-            "identity" => self.identity = map.next_value()?,
-            "identity_unverified" => self.identity_unverified = map.next_value()?,
-            "denial" => self.denial = map.next_value()?,
-            "auth_scheme" => self.auth_scheme = map.next_value()?,
-            "gateway" => self.gateway = map.next_value()?,
-            "upstream_uri" => drop(map.next_value::<IgnoredAny>()?),
+        match key.as_bytes() {
+            b"request" => self.request.read(map)?,
+            b"response" => self.response.read(map)?,
+            b"session" => self.session.read(map)?,
+            b"upstream" => self.upstream.read(map)?,
+            b"latencies" => self.latencies.read(map)?,
+            b"tries" => self.tries.read(map)?,
+            b"route" => self.route.read(map)?,
+            b"service" => self.service.read(map)?,
+            b"consumer" => self.consumer.read(map)?,
+            b"authenticated_entity" => self.authenticated_entity.read(map)?,
+            b"client_ip" => self.client_ip.read(map)?,
+            b"started_at" => self.started_at.read(map)?,
+            b"source" => self.source.read(map)?,
+            b"workspace" => self.workspace.read(map)?,
+            b"workspace_name" => self.workspace_name.read(map)?,
+            b"upstream_status" => self.upstream_status.read(map)?,
+            b"correlation_id" => self.correlation_id.read(map)?,
+            b"trace_id" => self.trace_id.read(map)?,
+            b"ai" => self.ai.read(map)?,
+            b"identity" => self.identity.read(map)?,
+            b"identity_unverified" => self.identity_unverified.read(map)?,
+            b"denial" => self.denial.read(map)?,
+            b"auth_scheme" => self.auth_scheme.read(map)?,
+            b"gateway" => self.gateway.read(map)?,
+            b"upstream_uri" => drop(map.next_value::<IgnoredAny>()?),
             _ => {
                 let raw = map.next_value()?;
                 if self.leftovers.len() < LEFTOVERS_MAX {
@@ -356,22 +367,18 @@ impl<'a> Entry<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Entry<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntryVisitor;
-        impl<'de> Visitor<'de> for EntryVisitor {
-            type Value = Entry<'de>;
+impl<'de> FromObject<'de> for Entry<'de> {
+    fn is_object(&self) -> bool {
+        self.is_object
+    }
 
-            missing_unless_object!('de);
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entry = Entry::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    entry.read_field(key, &mut map)?;
-                }
-                Ok(entry)
-            }
+    fn read_members<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.is_object = true;
+        while let Some(Key(key)) = map.next_key()? {
+            self.read_field(key, &mut map)?;
         }
-        deserializer.deserialize_any(EntryVisitor)
+        Ok(())
     }
 }
+
+deserialize_object!(Entry);

@@ -6,7 +6,7 @@
 
 use super::entry::Entry;
 use crate::redact;
-use serde_json::value::RawValue;
+use crate::scalar::Raw;
 use serde_json::{Map, Value};
 
 /// Longest JSON text.
@@ -25,7 +25,7 @@ pub(super) fn extra_of(entry: &Entry<'_>, withheld: &mut u32) -> Option<String> 
         kept.insert("client_verify".into(), clean_text(verify, withheld));
     }
     let mut size = 2;
-    for (name, raw) in &entry.leftovers {
+    for (name, Raw(raw)) in &entry.leftovers {
         let Some(value) = clean_field(name, raw, withheld) else { continue };
         let bytes = name.len() + value.to_string().len() + 4;
         if size + bytes <= EXTRA_BYTES_MAX - 200 && name.len() <= 64 {
@@ -36,16 +36,16 @@ pub(super) fn extra_of(entry: &Entry<'_>, withheld: &mut u32) -> Option<String> 
     (!kept.is_empty()).then(|| Value::Object(kept).to_string())
 }
 
-fn clean_field(name: &str, raw: &RawValue, withheld: &mut u32) -> Option<Value> {
+fn clean_field(name: &str, raw: &str, withheld: &mut u32) -> Option<Value> {
     if is_withheld_name(name) {
         *withheld += 1;
         return None;
     }
-    if raw.get().len() > FIELD_BYTES_MAX {
+    if raw.len() > FIELD_BYTES_MAX {
         return None;
     }
     // Nesting beyond the parser's limit is not kept.
-    let value = serde_json::from_str(raw.get()).ok()?;
+    let value = serde_json::from_str(raw).ok()?;
     clean(value, 0, withheld)
 }
 

@@ -5,8 +5,8 @@
 //! - Invariants: names are compared in lower case; a value that is a secret is never kept, only that it was sent.
 
 use crate::redact;
-use crate::scalar::{Key, Scalar, missing_unless_object};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use crate::scalar::{Field, FromObject, Key, Scalar, deserialize_object};
+use serde::de::{IgnoredAny, MapAccess};
 use std::borrow::Cow;
 
 /// A header that no rule knows by name: the configured correlation headers and key names are found here.
@@ -30,6 +30,7 @@ pub(super) struct EntraHeaders<'a> {
 /// The request headers that the rules read.
 #[derive(Debug, Default)]
 pub(super) struct RequestHeaders<'a> {
+    is_object: bool,
     pub(super) host: Scalar<'a>,
     pub(super) user_agent: Scalar<'a>,
     pub(super) content_type: Scalar<'a>,
@@ -119,33 +120,30 @@ impl<'a> RequestHeaders<'a> {
         self.others.iter().any(|(name, value)| !value.is_null() && is_credential(name))
     }
 
-    fn read<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
-        match &*name {
-            "host" => self.host = map.next_value()?,
-            "user-agent" => self.user_agent = map.next_value()?,
-            "content-type" => self.content_type = map.next_value()?,
-            "traceparent" => self.traceparent = map.next_value()?,
-            "x-b3-traceid" => self.b3_trace_id = map.next_value()?,
-            "x-pipeline-run-id" => self.pipeline_run_id = map.next_value()?,
-            "x-credential-identifier" => self.credential_identifier = map.next_value()?,
-            "x-authenticated-scope" => self.authenticated_scope = map.next_value()?,
-            "x-consumer-groups" | "x-authenticated-groups" => self.groups = map.next_value()?,
-            "x-correlation-id" => self.x_correlation_id = map.next_value()?,
-            "kong-request-id" => self.kong_request_id = map.next_value()?,
-            "x-ms-client-request-id" => self.client_request_id = map.next_value()?,
-            "authorization" => self.read_authorization(&map.next_value()?),
-            "proxy-authorization" | "x-userinfo" => self.withhold(&map.next_value()?),
-            "cookie" => self.read_cookie(&map.next_value()?),
-            known if is_api_key_name(known) => {
-                let value = map.next_value()?;
-                self.withhold(&value);
-                self.has_api_key |= !value.is_null();
+    /// Reads one header. Kong writes names in lower case, so they are compared as they are first.
+    fn read_header<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        match name.as_bytes() {
+            b"host" => self.host.read(map)?,
+            b"user-agent" => self.user_agent.read(map)?,
+            b"content-type" => self.content_type.read(map)?,
+            b"traceparent" => self.traceparent.read(map)?,
+            b"x-b3-traceid" => self.b3_trace_id.read(map)?,
+            b"x-pipeline-run-id" => self.pipeline_run_id.read(map)?,
+            b"x-credential-identifier" => self.credential_identifier.read(map)?,
+            b"x-authenticated-scope" => self.authenticated_scope.read(map)?,
+            b"x-consumer-groups" | b"x-authenticated-groups" => self.groups.read(map)?,
+            b"x-correlation-id" => self.x_correlation_id.read(map)?,
+            b"kong-request-id" => self.kong_request_id.read(map)?,
+            b"x-ms-client-request-id" => self.client_request_id.read(map)?,
+            b"authorization" => self.read_authorization(&map.next_value()?),
+            b"proxy-authorization" | b"x-userinfo" => self.withhold(&map.next_value()?),
+            b"cookie" => self.read_cookie(&map.next_value()?),
+            [b'x', b'-', b'e', b'n', b't', b'r', b'a', b'-', claim @ ..] if !has_upper(claim) => {
+                self.entra.read_claim(claim, map)?;
             }
             known if is_plain_request_header(known) => drop(map.next_value::<IgnoredAny>()?),
-            known => match known.strip_prefix("x-entra-") {
-                Some(claim) => self.entra.read(claim, map)?,
-                None => self.read_other(name, map.next_value()?),
-            },
+            unknown if has_upper(unknown) => self.read_header(lower(&name), map)?,
+            _ => self.read_other(name, map.next_value()?),
         }
         Ok(())
     }
@@ -172,6 +170,11 @@ impl<'a> RequestHeaders<'a> {
     }
 
     fn read_other(&mut self, name: Cow<'a, str>, value: Scalar<'a>) {
+        if is_api_key_name(&name) {
+            self.withhold(&value);
+            self.has_api_key |= !value.is_null();
+            return;
+        }
         if redact::is_secret_name(&name) {
             self.withhold(&value);
         }
@@ -182,16 +185,16 @@ impl<'a> RequestHeaders<'a> {
 }
 
 impl<'a> EntraHeaders<'a> {
-    fn read<A: MapAccess<'a>>(&mut self, claim: &str, map: &mut A) -> Result<(), A::Error> {
+    fn read_claim<A: MapAccess<'a>>(&mut self, claim: &[u8], map: &mut A) -> Result<(), A::Error> {
         let value: Scalar<'a> = map.next_value()?;
         self.is_present |= !value.is_null();
         match claim {
-            "tid" | "tenant-id" => self.tid = value,
-            "oid" | "object-id" => self.oid = value,
-            "azp" | "appid" | "app-id" => self.app = value,
-            "upn" | "preferred-username" => self.upn = value,
-            "scp" | "scope" => self.scp = value,
-            "roles" | "role" => self.roles = value,
+            b"tid" | b"tenant-id" => self.tid = value,
+            b"oid" | b"object-id" => self.oid = value,
+            b"azp" | b"appid" | b"app-id" => self.app = value,
+            b"upn" | b"preferred-username" => self.upn = value,
+            b"scp" | b"scope" => self.scp = value,
+            b"roles" | b"role" => self.roles = value,
             _ => {}
         }
         Ok(())
@@ -201,6 +204,7 @@ impl<'a> EntraHeaders<'a> {
 /// The response headers that the rules read.
 #[derive(Debug, Default)]
 pub(super) struct ResponseHeaders<'a> {
+    is_object: bool,
     pub(super) www_authenticate: Scalar<'a>,
     pub(super) server: Scalar<'a>,
     pub(super) content_type: Scalar<'a>,
@@ -228,33 +232,35 @@ impl<'a> ResponseHeaders<'a> {
         (!value.is_null()).then_some(value)
     }
 
-    fn read<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
-        match &*name {
-            "www-authenticate" => self.www_authenticate = map.next_value()?,
-            "server" => self.server = map.next_value()?,
-            "content-type" => self.content_type = map.next_value()?,
-            "grpc-status" => self.grpc_status = map.next_value()?,
-            "x-cache-status" => self.cache_status = map.next_value()?,
-            "x-correlation-id" => self.x_correlation_id = map.next_value()?,
-            "kong-request-id" => self.kong_request_id = map.next_value()?,
-            "x-ms-client-request-id" => self.client_request_id = map.next_value()?,
-            "ratelimit-remaining" => {
+    /// Reads one header. Kong writes names in lower case, so they are compared as they are first.
+    fn read_header<A: MapAccess<'a>>(&mut self, name: Cow<'a, str>, map: &mut A) -> Result<(), A::Error> {
+        match name.as_bytes() {
+            b"www-authenticate" => self.www_authenticate.read(map)?,
+            b"server" => self.server.read(map)?,
+            b"content-type" => self.content_type.read(map)?,
+            b"grpc-status" => self.grpc_status.read(map)?,
+            b"x-cache-status" => self.cache_status.read(map)?,
+            b"x-correlation-id" => self.x_correlation_id.read(map)?,
+            b"kong-request-id" => self.kong_request_id.read(map)?,
+            b"x-ms-client-request-id" => self.client_request_id.read(map)?,
+            b"ratelimit-remaining" => {
                 self.has_ratelimit = true;
-                self.ratelimit_remaining = map.next_value()?;
+                self.ratelimit_remaining.read(map)?;
             }
-            "set-cookie" => {
+            b"set-cookie" => {
                 map.next_value::<IgnoredAny>()?;
                 self.secrets_withheld += 1;
             }
-            known if known.starts_with("x-ai-ratelimit-") => {
+            known if is_plain_response_header(known) => drop(map.next_value::<IgnoredAny>()?),
+            unknown if has_upper(unknown) => self.read_header(lower(&name), map)?,
+            unknown if unknown.starts_with(b"x-ai-ratelimit-") => {
                 map.next_value::<IgnoredAny>()?;
                 self.has_ai_ratelimit = true;
             }
-            known if known.starts_with("ratelimit-") || known.starts_with("x-ratelimit-") => {
+            unknown if unknown.starts_with(b"ratelimit-") || unknown.starts_with(b"x-ratelimit-") => {
                 map.next_value::<IgnoredAny>()?;
                 self.has_ratelimit = true;
             }
-            known if is_plain_response_header(known) => drop(map.next_value::<IgnoredAny>()?),
             _ => {
                 let value = map.next_value()?;
                 if redact::is_secret_name(&name) {
@@ -286,101 +292,95 @@ fn is_credential_cookie(name: &str) -> bool {
 }
 
 /// Headers that no rule reads and nobody would name as a correlation header.
-fn is_plain_request_header(name: &str) -> bool {
+fn is_plain_request_header(name: &[u8]) -> bool {
     matches!(
         name,
-        "accept"
-            | "accept-encoding"
-            | "accept-language"
-            | "cache-control"
-            | "connection"
-            | "content-length"
-            | "origin"
-            | "pragma"
-            | "referer"
-            | "te"
-            | "upgrade-insecure-requests"
-            | "via"
-            | "x-anonymous-consumer"
-            | "x-consumer-custom-id"
-            | "x-consumer-id"
-            | "x-consumer-username"
-            | "x-forwarded-for"
-            | "x-forwarded-host"
-            | "x-forwarded-path"
-            | "x-forwarded-port"
-            | "x-forwarded-prefix"
-            | "x-forwarded-proto"
-            | "x-kong-request-id"
-            | "x-real-ip"
+        b"accept"
+            | b"accept-encoding"
+            | b"accept-language"
+            | b"cache-control"
+            | b"connection"
+            | b"content-length"
+            | b"origin"
+            | b"pragma"
+            | b"referer"
+            | b"te"
+            | b"upgrade-insecure-requests"
+            | b"via"
+            | b"x-anonymous-consumer"
+            | b"x-consumer-custom-id"
+            | b"x-consumer-id"
+            | b"x-consumer-username"
+            | b"x-forwarded-for"
+            | b"x-forwarded-host"
+            | b"x-forwarded-path"
+            | b"x-forwarded-port"
+            | b"x-forwarded-prefix"
+            | b"x-forwarded-proto"
+            | b"x-kong-request-id"
+            | b"x-real-ip"
     )
 }
 
-fn is_plain_response_header(name: &str) -> bool {
+fn is_plain_response_header(name: &[u8]) -> bool {
     matches!(
         name,
-        "age"
-            | "cache-control"
-            | "connection"
-            | "content-encoding"
-            | "content-length"
-            | "content-security-policy"
-            | "date"
-            | "etag"
-            | "expires"
-            | "last-modified"
-            | "location"
-            | "pragma"
-            | "retry-after"
-            | "strict-transport-security"
-            | "transfer-encoding"
-            | "vary"
-            | "via"
-            | "x-cache-key"
-            | "x-content-type-options"
-            | "x-frame-options"
-            | "x-kong-proxy-latency"
-            | "x-kong-request-id"
-            | "x-kong-response-latency"
-            | "x-kong-upstream-latency"
-            | "x-ms-request-id"
-            | "x-powered-by"
+        b"age"
+            | b"cache-control"
+            | b"connection"
+            | b"content-encoding"
+            | b"content-length"
+            | b"content-security-policy"
+            | b"date"
+            | b"etag"
+            | b"expires"
+            | b"last-modified"
+            | b"location"
+            | b"pragma"
+            | b"retry-after"
+            | b"strict-transport-security"
+            | b"transfer-encoding"
+            | b"vary"
+            | b"via"
+            | b"x-cache-key"
+            | b"x-content-type-options"
+            | b"x-frame-options"
+            | b"x-kong-proxy-latency"
+            | b"x-kong-request-id"
+            | b"x-kong-response-latency"
+            | b"x-kong-upstream-latency"
+            | b"x-ms-request-id"
+            | b"x-powered-by"
     )
 }
 
-fn lower(name: Cow<'_, str>) -> Cow<'_, str> {
-    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Cow::Owned(name.to_ascii_lowercase())
-    } else {
-        name
-    }
+fn has_upper(name: &[u8]) -> bool {
+    name.iter().any(u8::is_ascii_uppercase)
+}
+
+fn lower<'a>(name: &str) -> Cow<'a, str> {
+    Cow::Owned(name.to_ascii_lowercase())
 }
 
 macro_rules! read_header_map {
-    ($name:ident) => {
-        impl<'de> Deserialize<'de> for $name<'de> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct HeaderVisitor;
-                impl<'de> Visitor<'de> for HeaderVisitor {
-                    type Value = $name<'de>;
-
-                    missing_unless_object!('de);
-
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        let mut headers = $name::default();
-                        while let Some(Key(name)) = map.next_key()? {
-                            headers.read(lower(name), &mut map)?;
-                        }
-                        Ok(headers)
-                    }
-                }
-                deserializer.deserialize_any(HeaderVisitor)
+    ($($name:ident),*) => {
+        $(impl<'de> FromObject<'de> for $name<'de> {
+            fn is_object(&self) -> bool {
+                self.is_object
             }
-        }
+
+            fn read_members<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+                self.is_object = true;
+                while let Some(Key(name)) = map.next_key()? {
+                    self.read_header(name, &mut map)?;
+                }
+                Ok(())
+            }
+        })*
     };
 }
-read_header_map!(RequestHeaders);
-read_header_map!(ResponseHeaders);
+read_header_map!(RequestHeaders, ResponseHeaders);
+deserialize_object!(RequestHeaders, ResponseHeaders);
 
 #[cfg(test)]
 mod tests {

@@ -12,23 +12,23 @@ const SENTENCE_BYTES_MAX: usize = 1_000;
 
 lenient_object! {
     struct InnerError<'a> {
-        message: Scalar<'a> = "message",
+        message: Scalar<'a> = b"message",
     }
 }
 
 lenient_object! {
     struct ErrorBody<'a> {
-        message: Scalar<'a> = "message" | "Message",
-        error: Scalar<'a> = "error",
-        error_description: Scalar<'a> = "error_description",
-        exp: Scalar<'a> = "exp",
-        nbf: Scalar<'a> = "nbf",
+        message: Scalar<'a> = b"message" | b"Message",
+        error: Scalar<'a> = b"error",
+        error_description: Scalar<'a> = b"error_description",
+        exp: Scalar<'a> = b"exp",
+        nbf: Scalar<'a> = b"nbf",
     }
 }
 
 lenient_object! {
     struct NestedBody<'a> {
-        error: InnerError<'a> = "error",
+        error: InnerError<'a> = b"error",
     }
 }
 

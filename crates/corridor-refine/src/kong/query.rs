@@ -3,8 +3,8 @@
 //! - In: `request.querystring` (decoded) and the query of `request.uri` (as received): plugins change the first only.
 //! - Out: names, sorted, without repeats, separated by commas, at most [`NAMES_BYTES_MAX`] bytes.
 
-use crate::scalar::{Key, Scalar, missing_unless_object};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use crate::scalar::{FromObject, Key, Scalar, deserialize_object};
+use serde::de::MapAccess;
 use std::borrow::Cow;
 
 /// Longest stored list of names.
@@ -15,32 +15,29 @@ const NAME_BYTES_MAX: usize = 64;
 /// Names in `request.querystring`.
 #[derive(Debug, Default)]
 pub(super) struct QueryNames<'a> {
+    is_object: bool,
     names: Vec<Cow<'a, str>>,
     /// Parameters with a value, which is withheld.
     pub(super) values_withheld: u32,
 }
 
-impl<'de> Deserialize<'de> for QueryNames<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct QueryVisitor;
-        impl<'de> Visitor<'de> for QueryVisitor {
-            type Value = QueryNames<'de>;
+impl<'de> FromObject<'de> for QueryNames<'de> {
+    fn is_object(&self) -> bool {
+        self.is_object
+    }
 
-            missing_unless_object!('de);
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut query = QueryNames::default();
-                while let Some(Key(name)) = map.next_key()? {
-                    let value: Scalar<'de> = map.next_value()?;
-                    query.values_withheld += u32::from(value.as_bool() != Some(true) && !value.is_null());
-                    query.names.push(name);
-                }
-                Ok(query)
-            }
+    fn read_members<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.is_object = true;
+        while let Some(Key(name)) = map.next_key()? {
+            let value: Scalar<'de> = map.next_value()?;
+            self.values_withheld += u32::from(value.as_bool() != Some(true) && !value.is_null());
+            self.names.push(name);
         }
-        deserializer.deserialize_any(QueryVisitor)
+        Ok(())
     }
 }
+
+deserialize_object!(QueryNames);
 
 impl QueryNames<'_> {
     /// Whether a parameter of that name was sent, here or in the raw query.

@@ -5,8 +5,9 @@
 //! - Invariants: at most [`DEPTH_MAX`] wrappers; `message` and `log` are looked at before other fields.
 
 use super::entry::Entry;
+use crate::reader::read_object;
+use crate::scalar::Raw;
 use corridor_model::RejectCode;
-use serde_json::value::RawValue;
 
 /// Deepest nesting of wrappers: an agent around a forwarder around a recipe.
 const DEPTH_MAX: u8 = 4;
@@ -22,10 +23,15 @@ pub(super) struct NoEntry {
 
 /// Calls `found` with the entry and its text, once, or says why not.
 pub(super) fn with_entry(text: &str, found: &mut dyn FnMut(&str, &Entry<'_>)) -> Result<(), NoEntry> {
-    match parse(text) {
-        Ok(entry) => accept(text, &entry, found),
+    let mut entry = Entry::default();
+    match read_object(text, &mut entry) {
+        Ok(()) => accept(text, &entry, found),
         Err(error) => match repair_surrogates(text) {
-            Some(repaired) => accept(&repaired, &parse(&repaired).map_err(not_json)?, found),
+            Some(repaired) => {
+                let mut entry = Entry::default();
+                read_object(&repaired, &mut entry).map_err(not_json)?;
+                accept(&repaired, &entry, found)
+            }
             None => Err(not_json(error)),
         },
     }
@@ -80,7 +86,8 @@ fn repair_surrogates(text: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> serde_json::Result<Entry<'_>> {
-    serde_json::from_str(text)
+    let mut entry = Entry::default();
+    read_object(text, &mut entry).map(|()| entry)
 }
 
 fn look_into(text: &str, entry: &Entry<'_>, depth: u8, found: &mut dyn FnMut(&str, &Entry<'_>)) -> bool {
@@ -97,11 +104,10 @@ fn look_into(text: &str, entry: &Entry<'_>, depth: u8, found: &mut dyn FnMut(&st
     let is_usual = |name: &str| matches!(name, "message" | "log");
     let usual = entry.leftovers.iter().filter(|(name, _)| is_usual(name));
     let others = entry.leftovers.iter().filter(|(name, _)| !is_usual(name));
-    usual.chain(others).any(|(_, raw)| look_into_field(raw, depth, found))
+    usual.chain(others).any(|(_, Raw(raw))| look_into_field(raw, depth, found))
 }
 
-fn look_into_field(raw: &RawValue, depth: u8, found: &mut dyn FnMut(&str, &Entry<'_>)) -> bool {
-    let raw = raw.get();
+fn look_into_field(raw: &str, depth: u8, found: &mut dyn FnMut(&str, &Entry<'_>)) -> bool {
     match raw.as_bytes().first() {
         Some(b'{') => parse(raw).is_ok_and(|entry| look_into(raw, &entry, depth + 1, found)),
         Some(b'"') if raw.contains("request") || raw.contains("session") => look_into_text(raw, depth, found),
