@@ -131,6 +131,13 @@ impl Key128 {
 
 /// An id without surrounding blanks and braces.
 pub fn trim_id(raw: &str) -> &str {
+    // Few ids have either, and the ends tell.
+    if let [first, .., last] = raw.as_bytes()
+        && first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+    {
+        return raw;
+    }
     raw.trim().trim_start_matches('{').trim_end_matches('}').trim()
 }
 
@@ -142,42 +149,43 @@ pub fn parse_hex_id(id: &str) -> Option<u128> {
         36 => true,
         _ => return None,
     };
-    let digits = |range: std::ops::Range<usize>| hex_value(&bytes[range]);
+    let word = |at: usize| bytes.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
+    // Two groups of four digits, hyphens left out.
+    let pair = |one: usize, other: usize| Some(word(one)? & !0xffff_ffff | word(other)? >> 32);
     if !hyphens {
-        return Some(u128::from(digits(0..16)?) << 64 | u128::from(digits(16..32)?));
+        return hex_value([word(0)?, word(8)?, word(16)?, word(24)?]);
     }
     if bytes[8] != b'-' || bytes[13] != b'-' || bytes[18] != b'-' || bytes[23] != b'-' {
         return None;
     }
-    let head = digits(0..8)? << 32 | digits(9..13)? << 16 | digits(14..18)?;
-    let tail = digits(19..23)? << 48 | digits(24..36)?;
-    Some(u128::from(head) << 64 | u128::from(tail))
+    hex_value([word(0)?, pair(9, 14)?, pair(19, 24)?, word(28)?])
 }
 
-/// The digit that each byte stands for; [`NO_DIGIT`] for the rest.
-const DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value] as usize] = value as u8;
-        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
-        value += 1;
-    }
-    digits
-};
+/// Eight times the same byte.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
 
-const NO_DIGIT: u8 = 0x80;
-
-/// The value of at most 16 hex digits. Looks at all of them before it judges: ids are hex far more often than not.
-fn hex_value(bytes: &[u8]) -> Option<u64> {
+/// The value of 32 hex digits, eight in a word, the first one highest. All are converted before any is judged: ids are
+/// hex far more often than not.
+fn hex_value(words: [u64; 4]) -> Option<u128> {
+    const HIGH: u64 = each(0x80);
     let mut value = 0;
-    let mut seen = 0;
-    for byte in bytes {
-        let digit = DIGITS[usize::from(*byte)];
-        seen |= digit;
-        value = value << 4 | u64::from(digit & 0xf);
+    let mut wrong = 0;
+    for word in words {
+        // The additions stay inside each byte: what they look at has no highest bit.
+        let low = word & !HIGH;
+        let digit = low ^ each(b'0');
+        let letter = (low | each(0x20)) ^ each(0x60);
+        let is_no_digit = digit + each(0x80 - 10);
+        let is_no_letter = (letter + each(0x80 - 7)) | !(letter + each(0x7f));
+        wrong |= word | (is_no_digit & is_no_letter);
+        let nibbles = (low & each(0x0f)) + (low >> 6 & each(1)) * 9;
+        let nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+        let nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+        value = value << 32 | u128::from((nibbles | nibbles >> 16) as u32);
     }
-    (seen & NO_DIGIT == 0).then_some(value)
+    (wrong & HIGH == 0).then_some(value)
 }
 
 #[cfg(test)]
@@ -190,6 +198,27 @@ mod tests {
         assert_eq!(key, Key128::of_id(" {5D3C7E10-9B2F-4F6A-8C41-72E0A9D4B618} "));
         assert_eq!(key, Key128::of_id("5d3c7e109b2f4f6a8c4172e0a9d4b618"));
         assert_ne!(key, Key128::of_id("5d3c7e10-9b2f-4f6a-8c41-72e0a9d4b619"));
+    }
+
+    #[test]
+    fn only_hex_digits_make_a_value() {
+        let plain = "0123456789abcdefABCDEF9876543210";
+        assert_eq!(parse_hex_id(plain), u128::from_str_radix(plain, 16).ok());
+        assert_eq!(
+            parse_hex_id("01234567-89ab-cdef-ABCD-EF9876543210"),
+            u128::from_str_radix(plain, 16).ok()
+        );
+        for at in 0..32 {
+            for byte in 0..=255_u8 {
+                let mut changed = plain.as_bytes().to_vec();
+                changed[at] = byte;
+                let Ok(text) = std::str::from_utf8(&changed) else { continue };
+                let want = byte.is_ascii_hexdigit().then(|| u128::from_str_radix(text, 16).unwrap());
+                assert_eq!(parse_hex_id(text), want, "{text}");
+            }
+        }
+        assert_eq!(parse_hex_id("0123456789abcdefABCDEF98765432é"), None);
+        assert_eq!(parse_hex_id("01234567-89ab-cdef-ABCD-EF98765432-0"), None);
     }
 
     #[test]

@@ -55,7 +55,10 @@ pub fn refine_record(record: Record<'_>, context: &Context, sink: &mut dyn FnMut
     }
 }
 
-fn refine<'a>(record: Record<'a>, context: &Context) -> Result<Refined<'a>, (RejectCode, Cow<'static, str>)> {
+fn refine<'a>(
+    record: Record<'a>,
+    context: &'a Context,
+) -> Result<Refined<'a>, (RejectCode, Cow<'static, str>)> {
     let parsed = parse(record.text)?;
     let event_id = event_id(&parsed, record.text);
     let mut event = Event::new(parsed.source, parsed.category.clone(), event_id, parsed.event_time);

@@ -5,7 +5,7 @@
 //! - Invariants: no query value leaves this module; a trailing slash and the method's case do not count.
 
 use corridor_model::Key128;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// Host and path of a URL.
@@ -22,8 +22,14 @@ pub(crate) struct UrlParts<'a> {
 /// Cuts a URL (`scheme://host:port/path?query`) or a request target (`/path?query`).
 pub(crate) fn split_url(url: &str) -> UrlParts<'_> {
     let url = url.trim();
-    let url = memchr(b'#', url.as_bytes()).map_or(url, |at| &url[..at]);
-    let (before_query, query) = cut_at(url, b'?').unwrap_or((url, ""));
+    let (before_query, query) = match memchr2(b'?', b'#', url.as_bytes()) {
+        Some(at) if url.as_bytes()[at] == b'?' => (&url[..at], without_fragment(&url[at + 1..])),
+        Some(at) => (&url[..at], ""),
+        None => (url, ""),
+    };
+    if before_query.starts_with('/') {
+        return UrlParts { host: None, path: before_query, query };
+    }
     match cut_scheme(before_query) {
         Some((scheme, rest)) if !scheme.contains('/') => {
             let (authority, path) = match memchr(b'/', rest.as_bytes()) {
@@ -36,17 +42,15 @@ pub(crate) fn split_url(url: &str) -> UrlParts<'_> {
     }
 }
 
+fn without_fragment(text: &str) -> &str {
+    memchr(b'#', text.as_bytes()).map_or(text, |at| &text[..at])
+}
+
 /// What stands before and behind the first `://`.
 fn cut_scheme(url: &str) -> Option<(&str, &str)> {
     let mut colons = memchr::memchr_iter(b':', url.as_bytes());
     let at = colons.find(|at| url[at + 1..].starts_with("//"))?;
     Some((&url[..at], &url[at + 3..]))
-}
-
-/// What stands before and behind the first `mark`, an ASCII byte.
-fn cut_at(text: &str, mark: u8) -> Option<(&str, &str)> {
-    let at = memchr(mark, text.as_bytes())?;
-    Some((&text[..at], &text[at + 1..]))
 }
 
 /// The host of `user:password@host:port`, lower case. None when empty.
@@ -77,7 +81,7 @@ pub(crate) fn call_at_host_key(method: &str, host: &str, path: &str) -> Key128 {
 }
 
 fn comparable_path(path: &str) -> &str {
-    let path = cut_at(path, b'?').map_or(path, |(path, _)| path);
+    let path = memchr(b'?', path.as_bytes()).map_or(path, |at| &path[..at]);
     path.trim_end_matches('/')
 }
 

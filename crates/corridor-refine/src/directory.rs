@@ -55,7 +55,7 @@ pub struct PrincipalEntry {
     pub upn: Option<String>,
     pub display_name: Option<String>,
     /// `user`, `service_principal`, `managed_identity` …
-    pub kind: Option<String>,
+    pub kind: Option<&'static str>,
     pub tenant_id: Option<String>,
     pub enabled: Option<bool>,
     pub roles: Vec<String>,

@@ -82,7 +82,7 @@ impl Identity<'_> {
 
 /// Resolves claims to a principal. `basis` is what the record allows at most; without any usable name the
 /// result is [`Identity::none`].
-pub fn resolve<'a>(claims: &Claims<'a>, basis: IdentityBasis, directory: &Directory) -> Identity<'a> {
+pub fn resolve<'a>(claims: &Claims<'a>, basis: IdentityBasis, directory: &'a Directory) -> Identity<'a> {
     let mut draft = Draft::from_claims(claims);
     if !draft.has_entra_name(claims) {
         draft.read_consumer(claims, directory);

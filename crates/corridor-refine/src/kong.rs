@@ -51,7 +51,7 @@ fn refine_parsed<'e>(
     text: &str,
     entry: &'e Entry<'_>,
     event_time: Micros,
-    context: &Context,
+    context: &'e Context,
 ) -> Refined<'e> {
     let directory = &context.directory;
     let (route, service) = (entry.route.label(), entry.service.label());
@@ -59,7 +59,8 @@ fn refine_parsed<'e>(
         if entry.route.is_object { directory.guards(route.as_deref(), service.as_deref()) } else { &[] };
     let policy = directory.route_policy(route.as_deref(), service.as_deref());
 
-    let credential = credential::credential_of(entry, guards).completed_by(entry, directory);
+    let target = event::target_of(entry);
+    let credential = credential::credential_of(entry, target.query, guards).completed_by(entry, directory);
     let caller = identity::caller_of(entry, &credential, directory);
     let correlation = correlation::correlation_of(entry, &context.settings.correlation_headers);
 
@@ -78,7 +79,6 @@ fn refine_parsed<'e>(
         policy,
     };
     let findings = findings::findings_of(entry, &circumstances, &context.settings);
-    let target = event::target_of(entry);
     let keys = facts::Keys::of(entry, correlation.0.as_deref(), &target, caller.identity.keys);
 
     let event_id = event_id_of(entry, text, event_time);

@@ -2,11 +2,12 @@
 //!
 //! - In: the text of one record, and the object to fill.
 //! - Out: what `serde_json` reads from the same text, or its error.
-//! - Keeps: a position.
+//! - Keeps: a position; ends of objects that repeat, see [`tail`].
 //! - Invariants: it accepts only what `serde_json` accepts, and gives the same values (a property test compares them).
 //!   Whatever else a text holds, `serde_json` reads it again from the start, and its answer stands.
 
 mod scan;
+mod tail;
 
 use crate::scalar::{FromObject, Place, RAW};
 use scan::{blank_end, number_end, plain_end, value_end};
@@ -26,7 +27,7 @@ pub(crate) fn read_object<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) 
 }
 
 fn read_usual<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> Result<(), Unusual> {
-    let mut reader = Reader { text, at: 0, depth: 0 };
+    let mut reader = Reader { text, at: 0, depth: 0, copied: None };
     Place(object).deserialize(&mut reader)?;
     if blank_end(text.as_bytes(), reader.at) == text.len() { Ok(()) } else { Err(Unusual) }
 }
@@ -57,16 +58,20 @@ struct Reader<'j> {
     text: &'j str,
     at: usize,
     depth: u8,
+    /// Whose copy the value that comes next is, if it is one.
+    copied: Option<&'static str>,
 }
 
 impl<'j> Reader<'j> {
     /// The next byte that is no white space.
+    #[inline]
     fn peek(&mut self) -> Result<u8, Unusual> {
         self.at = blank_end(self.text.as_bytes(), self.at);
         self.text.as_bytes().get(self.at).copied().ok_or(Unusual)
     }
 
     /// Passes over the byte if it comes next.
+    #[inline]
     fn expect(&mut self, wanted: u8) -> Result<(), Unusual> {
         if self.peek()? != wanted {
             return Err(Unusual);
@@ -83,7 +88,8 @@ impl<'j> Reader<'j> {
         self.text.get(start..self.at).ok_or(Unusual)
     }
 
-    /// A string at its opening quote: borrowed when it holds no escape.
+    /// A string at its opening quote: borrowed when it holds no escape. Inlined, so that the text stays in registers.
+    #[inline(always)]
     fn string<V: Visitor<'j>>(&mut self, visitor: V) -> Result<V::Value, Unusual> {
         let start = self.at + 1;
         let end = plain_end(self.text.as_bytes(), start);
@@ -177,7 +183,9 @@ impl<'j> Reader<'j> {
 /// Whether the number is an integer that fits in 64 bits with room to spare. `-0` is a fraction to `serde_json`.
 fn is_short_integer(written: &str) -> bool {
     const DIGITS_MAX: usize = 18;
-    written.len() <= DIGITS_MAX && written != "-0" && written.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+    written.len() <= DIGITS_MAX
+        && written != "-0"
+        && written.bytes().skip(1).all(|byte| byte.is_ascii_digit())
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
@@ -186,9 +194,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
         match self.peek()? {
             b'"' => self.string(visitor),
-            b'{' => {
-                self.enclosed(b'}', |reader| visitor.visit_map(Members { reader, is_first: true }))
-            }
+            b'{' => self.enclosed(b'}', |reader| visitor.visit_map(Members::of(reader))),
             b'[' => self.enclosed(b']', |reader| visitor.visit_seq(Items { reader, is_first: true })),
             b'-' | b'0'..=b'9' => self.number(visitor),
             b't' => visitor.visit_bool(self.word("true", true)?),
@@ -211,7 +217,13 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Unusual> {
-        if name == RAW { visitor.visit_borrowed_str(self.skip()?) } else { visitor.visit_newtype_struct(self) }
+        if name == RAW {
+            return visitor.visit_borrowed_str(self.skip()?);
+        }
+        self.copied = Some(name);
+        let value = visitor.visit_newtype_struct(&mut *self);
+        self.copied = None;
+        value
     }
 
     forward_to_deserialize_any! {
@@ -226,6 +238,7 @@ struct Name<'r, 'j>(&'r mut Reader<'j>);
 impl<'de> Deserializer<'de> for Name<'_, 'de> {
     type Error = Unusual;
 
+    #[inline(always)]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
         if self.0.peek()? == b'"' { self.0.string(visitor) } else { Err(Unusual) }
     }
@@ -240,13 +253,57 @@ impl<'de> Deserializer<'de> for Name<'_, 'de> {
 struct Members<'r, 'j> {
     reader: &'r mut Reader<'j>,
     is_first: bool,
+    /// Where the object's first member begins.
+    start: usize,
+    /// Whose copy the object is, if it is one.
+    copied: Option<&'static str>,
+    /// Where the value of the first of the unwanted members begins, if the last one read was unwanted.
+    tail: Option<usize>,
+}
+
+impl<'r, 'j> Members<'r, 'j> {
+    fn of(reader: &'r mut Reader<'j>) -> Self {
+        let (start, copied) = (reader.at, reader.copied.take());
+        Self { reader, is_first: true, start, copied, tail: None }
+    }
+
+    /// What stands in the object before its tail, and the text from there on.
+    fn at_tail(&self, tail: usize) -> Option<(&'j str, &'j str)> {
+        Some((self.reader.text.get(self.start..tail)?, self.reader.text.get(tail..)?))
+    }
+
+    /// Passes over a value that nobody wants, and with it over all members behind it if they are known.
+    fn skip_unwanted(&mut self) -> Result<(), Unusual> {
+        if let (None, Some(kind)) = (self.tail, self.copied) {
+            let at = self.reader.at;
+            self.tail = Some(at);
+            let known = self.at_tail(at).and_then(|(head, rest)| tail::known_length(kind, head, rest));
+            if let Some(length) = known {
+                self.reader.at += length;
+                self.tail = None;
+                return Ok(());
+            }
+        }
+        self.reader.skip().map(drop)
+    }
+
+    fn remember_tail(&self) {
+        if let (Some(kind), Some(start)) = (self.copied, self.tail)
+            && let Some((head, rest)) = self.at_tail(start)
+            && let Some(tail) = rest.get(..self.reader.at - start)
+        {
+            tail::remember(kind, head, tail);
+        }
+    }
 }
 
 impl<'j> MapAccess<'j> for Members<'_, 'j> {
     type Error = Unusual;
 
+    #[inline(always)]
     fn next_key_seed<K: DeserializeSeed<'j>>(&mut self, seed: K) -> Result<Option<K::Value>, Unusual> {
         if self.reader.peek()? == b'}' {
+            self.remember_tail();
             return Ok(None);
         }
         if !std::mem::take(&mut self.is_first) {
@@ -255,9 +312,42 @@ impl<'j> MapAccess<'j> for Members<'_, 'j> {
         seed.deserialize(Name(self.reader)).map(Some)
     }
 
+    #[inline(always)]
     fn next_value_seed<V: DeserializeSeed<'j>>(&mut self, seed: V) -> Result<V::Value, Unusual> {
         self.reader.expect(b':')?;
-        seed.deserialize(&mut *self.reader)
+        seed.deserialize(Member(self))
+    }
+}
+
+/// The value of a member.
+struct Member<'m, 'r, 'j>(&'m mut Members<'r, 'j>);
+
+impl<'de> Deserializer<'de> for Member<'_, '_, 'de> {
+    type Error = Unusual;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
+        self.0.tail = None;
+        self.0.reader.deserialize_any(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
+        self.0.skip_unwanted()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unusual> {
+        self.0.tail = None;
+        self.0.reader.deserialize_newtype_struct(name, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct seq tuple tuple_struct map struct enum identifier
     }
 }
 

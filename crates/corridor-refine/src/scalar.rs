@@ -6,7 +6,9 @@
 //! - Invariants: a value of an unexpected form counts as missing and never fails the record; of a repeated key the
 //!   last value counts. `Option<Cow<str>>` with `#[serde(borrow)]` always allocates, hence these types.
 
-use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -28,12 +30,18 @@ pub(crate) enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
+    /// A number; as text when it is too long.
+    fn of_u64(value: u64) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::Text(Cow::Owned(value.to_string())), Self::Int)
+    }
+
     /// Whether there is no value.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
     /// The trimmed text, if it is a string that is not blank.
+    #[inline]
     pub(crate) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(trim(text)).filter(|text| !text.is_empty()),
@@ -42,6 +50,7 @@ impl<'a> Scalar<'a> {
     }
 
     /// The trimmed text of a string, number or boolean; strings are borrowed. None for blanks.
+    #[inline]
     pub(crate) fn as_text(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Null => None,
@@ -88,6 +97,7 @@ impl<'a> Scalar<'a> {
 }
 
 /// Without surrounding blanks. Few texts have any, and the ends tell.
+#[inline]
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [one] if one.is_ascii_graphic() => text,
@@ -101,66 +111,86 @@ fn round_to_i64(value: f64) -> Option<i64> {
     (value.is_finite() && value.abs() < 9.2e18).then(|| value.round() as i64)
 }
 
-struct ScalarVisitor;
+/// Reads a scalar where it stands: handed on by value it would be copied more slowly than read.
+struct ScalarPlace<'p, 'de>(&'p mut Scalar<'de>);
 
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar<'de>;
+impl<'de> ScalarPlace<'_, 'de> {
+    fn put<E>(self, scalar: Scalar<'de>) -> Result<(), E> {
+        *self.0 = scalar;
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for ScalarPlace<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
+    #[inline]
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<(), E> {
+        self.put(Scalar::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
         self.visit_string(text.to_owned())
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Owned(text)))
+    fn visit_string<E: de::Error>(self, text: String) -> Result<(), E> {
+        self.put(Scalar::Text(Cow::Owned(text)))
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Bool(value))
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.put(Scalar::Bool(value))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Scalar::Int(value))
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.put(Scalar::Int(value))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Scalar::Text(Cow::Owned(value.to_string())), Scalar::Int))
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.put(Scalar::of_u64(value))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        Ok(Scalar::Float(value))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        self.put(Scalar::Float(value))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Scalar::Null)
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.put(Scalar::Null)
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {
-        Ok(Scalar::Null)
+    fn visit_none<E: de::Error>(self) -> Result<(), E> {
+        self.put(Scalar::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let first = seq.next_element::<Scalar<'de>>()?.unwrap_or_default();
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first)
+        self.put(first)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Null)
+        self.put(Scalar::Null)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ScalarPlace<'_, 'de> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+        let mut scalar = Scalar::Null;
+        deserializer.deserialize_any(ScalarPlace(&mut scalar))?;
+        Ok(scalar)
     }
 }
 
@@ -225,7 +255,7 @@ impl<'de> Deserialize<'de> for List<'de> {
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
-                Ok(List(vec![ScalarVisitor.visit_u64(value)?]))
+                Ok(List(vec![Scalar::of_u64(value)]))
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
@@ -259,7 +289,7 @@ impl<'de> Deserialize<'de> for List<'de> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Raw<'a>(pub(crate) &'a str);
 
-/// Asks a deserializer for [`Raw`]. Only our own knows the name.
+/// Asks a deserializer for [`Raw`]. Only our own reader knows the name.
 pub(crate) const RAW: &str = "corridor::Raw";
 
 impl<'de> Deserialize<'de> for Raw<'de> {
@@ -276,7 +306,10 @@ impl<'de> Deserialize<'de> for Raw<'de> {
                 Ok(Raw(text))
             }
 
-            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Self::Value, D::Error> {
                 <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
             }
         }
@@ -287,6 +320,9 @@ impl<'de> Deserialize<'de> for Raw<'de> {
 /// What reads itself from the members of an object. Every other JSON value, also `[]` where an object was expected,
 /// counts as missing and leaves the default.
 pub(crate) trait FromObject<'de>: Default {
+    /// A name of its own for a type whose objects repeat, byte for byte, in many records.
+    const COPIED: Option<&'static str> = None;
+
     /// Whether members were read; if not, it is the default.
     fn is_object(&self) -> bool;
 
@@ -305,7 +341,10 @@ impl<'de, T: FromObject<'de>> DeserializeSeed<'de> for Place<'_, T> {
         if self.0.is_object() {
             *self.0 = T::default();
         }
-        deserializer.deserialize_any(self)
+        match T::COPIED {
+            Some(name) => deserializer.deserialize_newtype_struct(name, self),
+            None => deserializer.deserialize_any(self),
+        }
     }
 }
 
@@ -338,6 +377,10 @@ impl<'de, T: FromObject<'de>> Visitor<'de> for Place<'_, T> {
 
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
         Ok(())
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -375,7 +418,13 @@ macro_rules! field_by_value {
 }
 pub(crate) use field_by_value;
 
-field_by_value!(Scalar, List);
+impl<'de> Field<'de> for Scalar<'de> {
+    fn read<A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        map.next_value_seed(ScalarPlace(self))
+    }
+}
+
+field_by_value!(List);
 
 /// `Deserialize` for what reads itself from an object.
 macro_rules! deserialize_object {
@@ -391,9 +440,10 @@ macro_rules! deserialize_object {
 }
 pub(crate) use deserialize_object;
 
-/// Declares a struct that reads the named keys of a JSON object and skips the rest.
+/// Declares a struct that reads the named keys of a JSON object and skips the rest. `copied as` gives the name of
+/// [`FromObject::COPIED`].
 macro_rules! lenient_object {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident<$lt:lifetime> {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident<$lt:lifetime> $(copied as $copied:literal)? {
         $($(#[$doc:meta])* $field:ident: $ty:ty = $($key:literal)|+,)*
     }) => {
         $(#[$meta])*
@@ -405,6 +455,8 @@ macro_rules! lenient_object {
         }
 
         impl<$lt> $crate::scalar::FromObject<$lt> for $name<$lt> {
+            $(const COPIED: Option<&'static str> = Some($copied);)?
+
             fn is_object(&self) -> bool {
                 self.is_object
             }

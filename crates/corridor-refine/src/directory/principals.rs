@@ -47,7 +47,7 @@ impl Principals {
                     if kind.is_none() {
                         problems.push(row.wrong("type", TYPES));
                     }
-                    kind.map(str::to_owned)
+                    kind
                 }),
                 tenant_id: row.guid("tenant_id", problems),
                 enabled: row.flag("enabled", problems),

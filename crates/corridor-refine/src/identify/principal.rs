@@ -68,12 +68,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The Kong consumer: its custom id, as the dump completes it, or its user name may be an Entra name.
-    pub(super) fn read_consumer(&mut self, claims: &Claims<'a>, directory: &Directory) {
+    pub(super) fn read_consumer(&mut self, claims: &Claims<'a>, directory: &'a Directory) {
         let [id, username, custom_id] = [&claims.consumer_id, &claims.consumer_name, &claims.custom_id]
             .map(|name| non_blank(name.as_ref()));
         let known = directory.consumer(id.as_deref(), username.as_deref());
         self.is_known_consumer = known.is_some();
-        let custom_id = custom_id.or_else(|| known.and_then(|known| known.custom_id.clone()).map(Cow::Owned));
+        let custom_id =
+            custom_id.or_else(|| known.and_then(|known| known.custom_id.as_deref()).map(Cow::Borrowed));
         let forms = [&custom_id, &username].map(|name| name.as_ref().and_then(NameForm::parse));
         let entra = forms.into_iter().flatten().find(|form| !matches!(form, NameForm::Plain(_)));
         if claims.type_hint != Some(PrincipalType::Anonymous)
@@ -103,13 +104,14 @@ impl<'a> Draft<'a> {
     }
 
     /// Looks the principal up and fills what the record leaves out.
-    pub(super) fn complete(&mut self, claims: &Claims<'a>, directory: &Directory) {
+    pub(super) fn complete(&mut self, claims: &Claims<'a>, directory: &'a Directory) {
         let hint = claims.type_hint;
+        let of_object = self.object_id.as_deref().and_then(|id| directory.principal_by_object_id(id));
         let is_person = self.upn.is_some() || hint == Some(PrincipalType::User);
-        if !is_person && self.own_app_id.is_none() && self.app_is_principal(hint, directory) {
+        if !is_person && self.own_app_id.is_none() && self.app_is_principal(hint, of_object, directory) {
             self.own_app_id = self.app_id.clone();
         }
-        if let Some(entry) = self.find_principal(claims, directory) {
+        if let Some(entry) = self.find_principal(claims, of_object, directory) {
             self.adopt_principal(entry);
         }
         if let Some(entry) = self.find_workspace(claims, directory) {
@@ -118,10 +120,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether `app_id` names the principal, not the program that a user acts through.
-    fn app_is_principal(&self, hint: Option<PrincipalType>, directory: &Directory) -> bool {
+    fn app_is_principal(
+        &self,
+        hint: Option<PrincipalType>,
+        of_object: Option<&PrincipalEntry>,
+        directory: &Directory,
+    ) -> bool {
         let Some(app_id) = &self.app_id else { return false };
         let Some(object_id) = &self.object_id else { return true };
-        if let Some(entry) = directory.principal_by_object_id(object_id) {
+        if let Some(entry) = of_object {
             match entry.kind.as_deref() {
                 Some("user") => return false,
                 Some("service_principal" | "managed_identity") => return true,
@@ -145,6 +152,7 @@ impl<'a> Draft<'a> {
     fn find_principal<'d>(
         &self,
         claims: &Claims<'a>,
+        of_object: Option<&'d PrincipalEntry>,
         directory: &'d Directory,
     ) -> Option<&'d PrincipalEntry> {
         let agrees = |entry: &&PrincipalEntry| match (&self.object_id, &entry.object_id) {
@@ -154,10 +162,7 @@ impl<'a> Draft<'a> {
         let by_object = |id: &str| directory.principal_by_object_id(id);
         let by_either = |id: &str| by_object(id).or_else(|| directory.principal_by_app_id(id));
         let by_app = self.own_app_id.as_deref().and_then(|id| directory.principal_by_app_id(id));
-        let found = self
-            .object_id
-            .as_deref()
-            .and_then(by_object)
+        let found = of_object
             .or_else(|| by_app.filter(agrees))
             .or_else(|| self.upn.as_deref().and_then(|upn| directory.principal_by_upn(upn)).filter(agrees))
             .or_else(|| self.loose_id.as_deref().and_then(by_either));
@@ -185,7 +190,7 @@ impl<'a> Draft<'a> {
         self.object_id.is_some() || self.own_app_id.is_some() || self.upn.is_some() || self.loose_id.is_some()
     }
 
-    fn adopt_principal(&mut self, entry: &PrincipalEntry) {
+    fn adopt_principal(&mut self, entry: &'a PrincipalEntry) {
         self.is_known = true;
         self.loose_id = None;
         self.kind = match entry.kind.as_deref() {
@@ -206,7 +211,7 @@ impl<'a> Draft<'a> {
         fill(&mut self.name, &entry.display_name);
     }
 
-    fn adopt_workspace(&mut self, entry: &WorkspaceEntry) {
+    fn adopt_workspace(&mut self, entry: &'a WorkspaceEntry) {
         self.is_known = true;
         self.loose_id = None;
         self.kind = Some(PrincipalType::ManagedIdentity);
@@ -214,7 +219,7 @@ impl<'a> Draft<'a> {
         fill(&mut self.object_id, &entry.object_id);
         fill(&mut self.own_app_id, &entry.client_id);
         if self.name.is_none() {
-            self.name = Some(Cow::Owned(entry.workspace.clone()));
+            self.name = Some(Cow::Borrowed(&entry.workspace));
         }
     }
 
@@ -268,9 +273,8 @@ impl<'a> Draft<'a> {
 
     fn keys(&self, claims: &Claims<'a>) -> IdentityKeys {
         let id_key = |id: &Option<Cow<'_, str>>| id.as_deref().and_then(Key128::of_id);
-        let name_key = |name: &Option<Cow<'_, str>>| {
-            name.as_deref().map(|name| Key128::of_text(&[&name.to_lowercase()]))
-        };
+        let name_key =
+            |name: &Option<Cow<'_, str>>| name.as_deref().map(|name| Key128::of_text(&[&lower(name)]));
         let has_own_name = self.object_id.is_some() || self.own_app_id.is_some() || self.upn.is_some();
         let unsure_app = || id_key(&self.app_id).filter(|_| self.upn.is_none() && !self.is_user(claims));
         let unsure_sid = || claims.sid_id.as_deref().and_then(Key128::of_id).filter(|_| !self.is_known);
@@ -315,8 +319,14 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn fill(slot: &mut Option<Cow<'_, str>>, known: &Option<String>) {
+/// The text in lower case; names in their normal form are already.
+fn lower(text: &str) -> Cow<'_, str> {
+    let is_lower = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_lower) { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+fn fill<'a>(slot: &mut Option<Cow<'a, str>>, known: &'a Option<String>) {
     if slot.is_none() {
-        *slot = known.clone().map(Cow::Owned);
+        *slot = known.as_deref().map(Cow::Borrowed);
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::directory::DirectoryFiles;
 use corridor_model::IdentityMatch;
+use std::sync::LazyLock;
 
 const TENANT: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const ALICE: &str = "5a1d7c39-84be-4f20-9b6e-0c3f2d8a1e55";
@@ -12,7 +13,12 @@ const SP_OBJECT: &str = "2b4c6d8e-1f30-4a52-8c74-9e0b1d2f3a46";
 const MI_CLIENT: &str = "c0ffee12-3456-4789-9abc-def012345678";
 const MI_OBJECT: &str = "7d2b9f4e-51c3-4a0e-8f6a-2c9d1e0b7a41";
 
-fn directory() -> Directory {
+fn directory() -> &'static Directory {
+    static DIRECTORY: LazyLock<Directory> = LazyLock::new(load);
+    &DIRECTORY
+}
+
+fn load() -> Directory {
     let principals = format!(
         "object_id,app_id,upn,display_name,type,tenant_id,enabled,roles,groups\n\
          {ALICE},,Alice.Ng@contoso.example,Alice Ng,user,{TENANT},true,,\n\
@@ -36,7 +42,7 @@ fn some(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(text))
 }
 
-fn verified<'a>(claims: &Claims<'a>, directory: &Directory) -> Identity<'a> {
+fn verified<'a>(claims: &Claims<'a>, directory: &'a Directory) -> Identity<'a> {
     resolve(claims, IdentityBasis::Verified, directory)
 }
 
@@ -134,7 +140,7 @@ fn nobody_is_named_by_blanks_and_zero_guids() {
         consumer_name: some(""),
         ..Claims::default()
     };
-    let identity = verified(&claims, &directory());
+    let identity = verified(&claims, directory());
     assert_eq!(identity.principal_id, None);
     assert_eq!(identity.basis, IdentityBasis::None);
     assert!(identity.keys.is_unknown());
@@ -142,17 +148,16 @@ fn nobody_is_named_by_blanks_and_zero_guids() {
 
 #[test]
 fn object_id_meets_client_id_through_the_directory() {
-    let directory = directory();
     let sql = format!("{SP_APP}@{TENANT}");
-    let by_app = verified(&Claims { sql_name: some(&sql), ..Claims::default() }, &directory);
-    let by_object = verified(&Claims { object_id: some(SP_OBJECT), ..Claims::default() }, &directory);
+    let by_app = verified(&Claims { sql_name: some(&sql), ..Claims::default() }, directory());
+    let by_object = verified(&Claims { object_id: some(SP_OBJECT), ..Claims::default() }, directory());
     assert_eq!(by_app.principal_id, by_object.principal_id);
     assert_eq!(by_app.keys.compare(&by_object.keys), IdentityMatch::Equal);
     assert_eq!(by_app.principal_name.as_deref(), Some("sp-reporting"));
     assert_eq!(by_app.in_directory, Some(true));
 
     let kong = Claims { tenant_id: some(TENANT), app_id: some(MI_CLIENT), ..Claims::default() };
-    let kong = verified(&kong, &directory);
+    let kong = verified(&kong, directory());
     assert_eq!(kong.principal_id.as_deref(), Some(&*format!("{TENANT}/{MI_OBJECT}")));
     assert_eq!(kong.principal_type, PrincipalType::ManagedIdentity);
     assert_eq!(kong.in_directory, Some(true), "workspaces.csv counts");
@@ -160,15 +165,14 @@ fn object_id_meets_client_id_through_the_directory() {
 
 #[test]
 fn a_users_program_is_recorded_but_never_the_principal() {
-    let directory = directory();
     let token = Claims { object_id: some(ALICE), app_id: some(SP_APP), ..Claims::default() };
-    let alice = verified(&token, &directory);
+    let alice = verified(&token, directory());
     assert_eq!(alice.app_id.as_deref(), Some(SP_APP));
     assert_eq!(alice.keys.app_id, None);
     assert_eq!(alice.principal_type, PrincipalType::User);
     assert_eq!(alice.principal_name.as_deref(), Some("alice.ng@contoso.example"));
     let sql = format!("{SP_APP}@{TENANT}");
-    let program = verified(&Claims { sql_name: some(&sql), ..Claims::default() }, &directory);
+    let program = verified(&Claims { sql_name: some(&sql), ..Claims::default() }, directory());
     assert_eq!(alice.keys.compare(&program.keys), IdentityMatch::Different);
 }
 
@@ -185,10 +189,9 @@ fn sql_user_meets_token_by_upn_directory_or_sid() {
         "a hint never differs"
     );
     let sql = Claims { sql_name: some("Alice.NG@contoso.example"), ..Claims::default() };
-    let directory = directory();
-    let known = verified(&sql, &directory);
+    let known = verified(&sql, directory());
     assert_eq!(known.object_id.as_deref(), Some(ALICE));
-    assert_eq!(known.keys.compare(&verified(&token(SP_OBJECT), &directory).keys), IdentityMatch::Different);
+    assert_eq!(known.keys.compare(&verified(&token(SP_OBJECT), directory()).keys), IdentityMatch::Different);
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn custom_id_of_unknown_kind_can_only_agree() {
     assert_eq!(consumer.keys.compare(&by_app.keys), IdentityMatch::Equal);
     assert_eq!(consumer.keys.compare(&by_object.keys), IdentityMatch::Unknown);
     let linked = Claims { consumer_name: some("linked"), ..Claims::default() };
-    let linked = verified(&linked, &directory());
+    let linked = verified(&linked, directory());
     assert_eq!(
         linked.object_id.as_deref(),
         Some(SP_OBJECT),
@@ -212,6 +215,7 @@ fn custom_id_of_unknown_kind_can_only_agree() {
 
 #[test]
 fn claims_win_over_a_consumer_that_many_callers_share() {
+    let none = Directory::default();
     let claims = Claims {
         tenant_id: some(TENANT),
         object_id: some(ALICE),
@@ -219,7 +223,7 @@ fn claims_win_over_a_consumer_that_many_callers_share() {
         custom_id: some(SP_APP),
         ..Claims::default()
     };
-    let identity = verified(&claims, &Directory::default());
+    let identity = verified(&claims, &none);
     assert_eq!(identity.principal_id.as_deref(), Some(&*format!("{TENANT}/{ALICE}")));
     assert_eq!(identity.keys.local, None);
 }
@@ -231,7 +235,7 @@ fn a_reused_upn_does_not_lend_its_former_owner() {
         upn: some("alice.ng@contoso.example"),
         ..Claims::default()
     };
-    let identity = verified(&claims, &directory());
+    let identity = verified(&claims, directory());
     assert_eq!(identity.in_directory, Some(false));
     assert_eq!(identity.object_id.as_deref(), Some("aaaaaaaa-0000-4000-8000-000000000001"));
 }
@@ -240,6 +244,6 @@ fn a_reused_upn_does_not_lend_its_former_owner() {
 fn consumers_are_known_by_the_dump() {
     let known = Claims { consumer_name: some("etl"), ..Claims::default() };
     let stranger = Claims { consumer_name: some("nobody-knows"), ..Claims::default() };
-    assert_eq!(verified(&known, &directory()).in_directory, Some(true));
-    assert_eq!(verified(&stranger, &directory()).in_directory, Some(false));
+    assert_eq!(verified(&known, directory()).in_directory, Some(true));
+    assert_eq!(verified(&stranger, directory()).in_directory, Some(false));
 }

@@ -56,17 +56,13 @@ pub(super) fn decide_origin(seen: Sighting<'_>) -> CorrelationOrigin {
     let is_the_run = seen.pipeline_run_id.is_some_and(|run| run.eq_ignore_ascii_case(id));
     let is_in_response_alone = seen.plugin.is_none() && seen.request.is_none();
     let did_the_plugin_run = seen.plugin.is_some() || !seen.has_request_id;
-    if is_the_run {
-        CorrelationOrigin::Client
-    } else if is_in_response_alone
-        || is_counter_form(id)
-        || is_tracker_form(id)
-        || (is_uuid_v4(id) && did_the_plugin_run)
-    {
-        CorrelationOrigin::Gateway
+    // Most ids are plain UUIDs, which have neither of the other forms.
+    let is_made_by_gateway = if is_uuid_v4(id) {
+        is_in_response_alone || did_the_plugin_run
     } else {
-        CorrelationOrigin::Client
-    }
+        is_in_response_alone || is_counter_form(id) || is_tracker_form(id)
+    };
+    if is_made_by_gateway && !is_the_run { CorrelationOrigin::Gateway } else { CorrelationOrigin::Client }
 }
 
 fn is_uuid_v4(id: &str) -> bool {

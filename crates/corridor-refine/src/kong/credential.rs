@@ -6,7 +6,6 @@
 
 use super::entry::Entry;
 use super::headers::Scheme;
-use crate::call::split_url;
 use crate::directory::{Directory, Guard};
 use crate::scalar::Scalar;
 
@@ -116,20 +115,18 @@ impl Credential {
     }
 }
 
-/// Reads the means of authentication out of the entry.
-pub(super) fn credential_of(entry: &Entry<'_>, guards: &[Guard]) -> Credential {
+/// Reads the means of authentication out of the entry and the query of its URL.
+pub(super) fn credential_of(entry: &Entry<'_>, raw_query: &str, guards: &[Guard]) -> Credential {
     let headers = &entry.request.headers;
-    let query =
-        split_url(entry.request.uri.as_str().or_else(|| entry.request.url.as_str()).unwrap_or("")).query;
     let key_names = || guards.iter().flat_map(|guard| guard.key_names.iter());
     let is_key_name = |name: &str| {
         super::headers::is_api_key_name(name) || key_names().any(|key| key.eq_ignore_ascii_case(name))
     };
     let has_key = headers.has_api_key
         || key_names().any(|name| headers.has_named(name))
-        || entry.request.query.contains(query, is_key_name);
+        || entry.request.query.contains(raw_query, is_key_name);
     let has_token_in_query =
-        entry.request.query.contains(query, |name| matches!(name, "jwt" | "access_token" | "id_token"));
+        entry.request.query.contains(raw_query, |name| matches!(name, "jwt" | "access_token" | "id_token"));
     let has_certificate = entry.tls().client_verify.as_str() == Some("SUCCESS");
     let scheme = entry.auth_scheme.as_str().and_then(Scheme::parse).or(headers.authorization_scheme);
     let was_sent = has_key
@@ -245,7 +242,12 @@ pub(super) fn credential_id<'e>(entry: &'e Entry<'_>) -> Option<std::borrow::Cow
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::target_of;
     use super::*;
+
+    fn credential(entry: &Entry<'_>, guards: &[Guard]) -> Credential {
+        credential_of(entry, target_of(entry).query, guards)
+    }
 
     fn guard(plugin: &str) -> Guard {
         Guard {
@@ -282,7 +284,7 @@ mod tests {
         for (name, json, plugins, want) in cases {
             let entry: Entry<'_> = serde_json::from_str(json).unwrap();
             let guards: Vec<Guard> = plugins.iter().map(|plugin| guard(plugin)).collect();
-            assert_eq!(credential_of(&entry, &guards).method, *want, "{name}");
+            assert_eq!(credential(&entry, &guards).method, *want, "{name}");
         }
     }
 
@@ -290,7 +292,7 @@ mod tests {
     fn configured_key_names_count_as_keys() {
         let entry: Entry<'_> = serde_json::from_str(r#"{"request":{"headers":{"x-partner":"k"}}}"#).unwrap();
         let guards = [Guard { key_names: vec!["x-partner".into()], ..guard("key-auth") }];
-        assert!(credential_of(&entry, &guards).has_key);
-        assert!(!credential_of(&entry, &[]).has_key);
+        assert!(credential(&entry, &guards).has_key);
+        assert!(!credential(&entry, &[]).has_key);
     }
 }

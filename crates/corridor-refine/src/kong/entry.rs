@@ -77,7 +77,7 @@ lenient_object! {
 
 lenient_object! {
     /// `route`, `service`: of the configuration copies only the names.
-    pub(super) struct Entity<'a> {
+    pub(super) struct Entity<'a> copied as "corridor::Entity" {
         id: Scalar<'a> = b"id",
         name: Scalar<'a> = b"name",
     }

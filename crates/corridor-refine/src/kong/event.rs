@@ -68,7 +68,11 @@ pub(super) fn event_of<'e>(entry: &'e Entry<'_>, record: &Record<'_>, found: Fou
         + entry.ai.texts_withheld;
     event.extra = extra_of(entry, &mut withheld).map(Cow::Owned);
     event.redactions = withheld;
-    event.for_each_text_mut(|name, text| cap(text, longest(name)));
+    event.for_each_text_mut(|name, text| {
+        if text.len() > LONGEST_MIN {
+            cap(text, longest(name));
+        }
+    });
     event
 }
 
@@ -197,10 +201,13 @@ fn millis(value: &Scalar<'_>) -> Option<i64> {
     value.as_i64().map(|duration| duration.max(0))
 }
 
+/// No column is narrower.
+const LONGEST_MIN: usize = 16;
+
 /// Longest text of a column, in bytes, as `schemas/evidence.toml` has it.
 fn longest(column: &str) -> usize {
     match column {
-        "http_method" | "response_source" => 16,
+        "http_method" | "response_source" => LONGEST_MIN,
         "principal_type" | "identity_basis" | "tls_version" => 32,
         "request_id" | "pipeline_run_id" | "tenant_id" | "object_id" | "app_id" | "consumer_id"
         | "credential_id" | "auth_method" | "client_ip" | "ai_provider" => 64,

@@ -36,13 +36,18 @@ impl Keys {
         let correlation_key = correlation_id.and_then(Key128::of_id);
         let is_the_run = run_header.is_some() && run_header == correlation_key;
         // A GUID that a caller sent may be its run id: the run_id rung finds out.
-        let possible_run =
-            correlation_id.filter(|id| parse_hex_id(trim_id(id)).is_some()).and(correlation_key);
+        let is_guid = correlation_id.is_some_and(|id| parse_hex_id(trim_id(id)).is_some());
+        let possible_run = correlation_key.filter(|_| is_guid);
+        // A GUID has no counter behind it.
+        let counted_key = || match correlation_key {
+            Some(base) if is_guid => Some(CorrelationKey { base, counter: None }),
+            _ => correlation_id.and_then(CorrelationKey::of),
+        };
         let method = entry.request.method.as_str();
         let host = target.host.as_deref();
         Self {
             request_id: text(entry.request.id.as_text()),
-            correlation: correlation_id.filter(|_| !is_the_run).and_then(CorrelationKey::of),
+            correlation: if is_the_run { None } else { counted_key() },
             reuse: correlation_key,
             run_id: run_header.or(possible_run),
             call: method.map(|method| call_key(method, target.path)),

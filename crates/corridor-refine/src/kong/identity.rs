@@ -38,7 +38,7 @@ pub(super) struct Caller<'e> {
 pub(super) fn caller_of<'e>(
     entry: &'e Entry<'_>,
     credential: &Credential,
-    directory: &Directory,
+    directory: &'e Directory,
 ) -> Caller<'e> {
     let has_certificate = entry.tls().client_verify.as_str() == Some("SUCCESS")
         && entry.consumer.is_object
@@ -126,11 +126,15 @@ fn is_same_principal(custom_id: Option<&str>, claims: &Claims<'_>) -> bool {
     custom_id.is_some_and(|id| names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(id)))
 }
 
+/// The token's claims in the custom fields, those that were verified first.
+fn captured_claims<'s, 'e>(entry: &'s Entry<'e>) -> impl Iterator<Item = &'s TokenClaims<'e>> {
+    [&entry.identity, &entry.identity_unverified].into_iter().filter(|claims| claims.is_object)
+}
+
 /// Claims of the token. Headers set by openid-connect count only behind authentication.
 fn token_claims<'e>(entry: &'e Entry<'_>, reads_headers: bool) -> Claims<'e> {
-    let sources = [&entry.identity, &entry.identity_unverified];
     let pick = |field: for<'c, 'd> fn(&'c TokenClaims<'d>) -> &'c Scalar<'d>| {
-        sources.into_iter().find_map(|claims| field(claims).as_text())
+        captured_claims(entry).find_map(|claims| field(claims).as_text())
     };
     let header = |value: &'e Scalar<'_>| if reads_headers { value.as_text() } else { None };
     let entra = &entry.request.headers.entra;
@@ -151,9 +155,8 @@ fn token_claims<'e>(entry: &'e Entry<'_>, reads_headers: bool) -> Claims<'e> {
 
 /// `idtyp` says it, or the subject; else delegated scopes belong to users and roles without scopes to applications.
 fn type_hint(entry: &Entry<'_>) -> Option<PrincipalType> {
-    let sources = [&entry.identity, &entry.identity_unverified];
-    let idtyp = sources.into_iter().find_map(|claims| claims.idtyp.as_str());
-    let has = |list: fn(&TokenClaims<'_>) -> bool| sources.into_iter().any(list);
+    let idtyp = captured_claims(entry).find_map(|claims| claims.idtyp.as_str());
+    let has = |list: fn(&TokenClaims<'_>) -> bool| captured_claims(entry).any(list);
     match idtyp {
         Some("app") => Some(PrincipalType::ServicePrincipal),
         Some("user") => Some(PrincipalType::User),
@@ -172,10 +175,7 @@ fn type_hint(entry: &Entry<'_>) -> Option<PrincipalType> {
 
 fn token_times(entry: &Entry<'_>) -> (Option<Micros>, Option<Micros>) {
     let time = |field: for<'c, 'd> fn(&'c TokenClaims<'d>) -> &'c Scalar<'d>| {
-        [&entry.identity, &entry.identity_unverified]
-            .into_iter()
-            .find_map(|claims| field(claims).as_i64())
-            .and_then(from_epoch)
+        captured_claims(entry).find_map(|claims| field(claims).as_i64()).and_then(from_epoch)
     };
     (time(|claims| &claims.issued_at), time(|claims| &claims.expires_at))
 }
@@ -189,9 +189,7 @@ fn from_epoch(value: i64) -> Option<Micros> {
 
 fn scopes_of<'e>(entry: &'e Entry<'_>, is_authenticated: bool) -> Option<Cow<'e, str>> {
     let headers = &entry.request.headers;
-    let sources = [&entry.identity, &entry.identity_unverified];
-    let claimed = sources
-        .into_iter()
+    let claimed = captured_claims(entry)
         .find_map(|claims| joined(&claims.scp, " ").or_else(|| joined(&claims.scope, " ")));
     claimed.or_else(|| {
         let header = headers.entra.scp.as_text().or_else(|| headers.authenticated_scope.as_text());
@@ -206,10 +204,8 @@ fn roles_of<'e>(
     directory: &Directory,
 ) -> Option<Cow<'e, str>> {
     let headers = &entry.request.headers;
-    let claimed = [&entry.identity, &entry.identity_unverified]
-        .into_iter()
-        .find_map(|claims| joined(&claims.roles, ","))
-        .filter(|_| uses_claims);
+    let claimed =
+        captured_claims(entry).find_map(|claims| joined(&claims.roles, ",")).filter(|_| uses_claims);
     claimed.or_else(|| {
         if !is_authenticated {
             return None;
@@ -236,9 +232,14 @@ mod tests {
     use super::super::credential::credential_of;
     use super::*;
 
+    fn nobody() -> &'static Directory {
+        static NOBODY: std::sync::LazyLock<Directory> = std::sync::LazyLock::new(Directory::default);
+        &NOBODY
+    }
+
     fn caller<'e>(entry: &'e Entry<'_>) -> Caller<'e> {
-        let credential = credential_of(entry, &[]);
-        caller_of(entry, &credential, &Directory::default())
+        let credential = credential_of(entry, "", &[]);
+        caller_of(entry, &credential, nobody())
     }
 
     #[test]
@@ -265,7 +266,7 @@ mod tests {
             "identity_unverified":{"oid":"ceo","exp":1,"scp":"all"},"consumer":{"id":"c","username":"etl"},
             "authenticated_entity":{"id":"a"}}"#;
         let entry: Entry<'_> = serde_json::from_str(json).unwrap();
-        let credential = credential_of(&entry, &[]);
+        let credential = credential_of(&entry, "", &[]);
         let claims = authenticated_claims(&entry, &credential, false);
         assert_eq!((claims.object_id, claims.consumer_name.as_deref()), (None, Some("etl")));
         let caller = caller(&entry);
@@ -278,7 +279,7 @@ mod tests {
             "identity_unverified":{"oid":"o","tid":"t","azp":"a","iat":"1763960000","exp":1763963600000,"scp":["a","b"],"roles":["r","s"]},
             "consumer":{"id":"c","username":"everybody","custom_id":"x"},"authenticated_entity":{"id":"k"}}"#;
         let entry: Entry<'_> = serde_json::from_str(json).unwrap();
-        let claims = authenticated_claims(&entry, &credential_of(&entry, &[]), true);
+        let claims = authenticated_claims(&entry, &credential_of(&entry, "", &[]), true);
         assert_eq!((claims.object_id.as_deref(), claims.custom_id), (Some("o"), None));
         let caller = caller(&entry);
         assert_eq!(caller.token_issued_at, Micros::from_millis(1_763_960_000_000));

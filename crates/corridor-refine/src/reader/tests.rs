@@ -3,7 +3,14 @@ use crate::scalar::{Key, List, Raw, Scalar, deserialize_object, lenient_object};
 use proptest::prelude::*;
 
 lenient_object! {
-    struct Inner<'a> {
+    struct Other<'a> copied as "test::Other" {
+        y: Scalar<'a> = b"y",
+        z: Scalar<'a> = b"z",
+    }
+}
+
+lenient_object! {
+    struct Inner<'a> copied as "test::Inner" {
         text: Scalar<'a> = b"text" | b"t",
         list: List<'a> = b"list",
     }
@@ -13,6 +20,7 @@ lenient_object! {
 #[derive(Debug, Default)]
 struct Sample<'a> {
     inner: Inner<'a>,
+    other: Other<'a>,
     members: Vec<(String, Scalar<'a>)>,
     raws: Vec<&'a str>,
 }
@@ -26,6 +34,7 @@ impl<'de> FromObject<'de> for Sample<'de> {
         while let Some(Key(name)) = map.next_key()? {
             match &*name {
                 "inner" => map.next_value_seed(Place(&mut self.inner))?,
+                "other" => map.next_value_seed(Place(&mut self.other))?,
                 "raw" => self.raws.push(map.next_value::<Raw<'de>>()?.0),
                 _ => {
                     let value = map.next_value()?;
@@ -72,11 +81,38 @@ fn usual_json_is_read_at_once() {
 #[test]
 fn what_is_no_json_is_refused_with_the_position() {
     for text in [
-        "", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}", "{,}", "{\"a\":1 \"b\":2}", "{a:1}", "{\"a\":01}",
-        "{\"a\":-}", "{\"a\":1.}", "{\"a\":1e}", "{\"a\":tru}", "{\"a\":\"\u{1}\"}", "{\"a\":\"\\x\"}",
-        "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\u+123\"}", "{\"a\":[1,]}", "{\"a\":[1 2]}", "{\"a\":1}}", "{\"a\":1} x",
-        "{\"raw\":[1,]}", "{\"raw\":{\"a\":1,}}", "{\"raw\":[}", "{\"raw\":\"\t\"}", "{\"raw\":00}", "{\"raw\":\"\\u12\"}",
-        "{\"a\":1e999}", "{\"a\":\"\\ud800\"}", "{\"\\ud800\":1}", "\u{b}{}",
+        "",
+        "{",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\":1",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\":1 \"b\":2}",
+        "{a:1}",
+        "{\"a\":01}",
+        "{\"a\":-}",
+        "{\"a\":1.}",
+        "{\"a\":1e}",
+        "{\"a\":tru}",
+        "{\"a\":\"\u{1}\"}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12g4\"}",
+        "{\"a\":\"\\u+123\"}",
+        "{\"a\":[1,]}",
+        "{\"a\":[1 2]}",
+        "{\"a\":1}}",
+        "{\"a\":1} x",
+        "{\"raw\":[1,]}",
+        "{\"raw\":{\"a\":1,}}",
+        "{\"raw\":[}",
+        "{\"raw\":\"\t\"}",
+        "{\"raw\":00}",
+        "{\"raw\":\"\\u12\"}",
+        "{\"a\":1e999}",
+        "{\"a\":\"\\ud800\"}",
+        "{\"\\ud800\":1}",
+        "\u{b}{}",
     ] {
         assert!(!agrees(text), "{text}");
         let want = serde_json::from_str::<Sample<'_>>(text).unwrap_err().to_string();
@@ -96,10 +132,64 @@ fn unusual_json_is_read_in_the_end() {
     assert!(read_object(&deep(200), &mut Sample::default()).is_err());
 }
 
+#[test]
+fn known_tails_hide_no_wanted_member() {
+    let tail = format!(r#""x":[{}],"y":{{"text":"no"}},"z":1"#, "\"long\",".repeat(40) + "1");
+    for text in [
+        format!(r#"{{"inner":{{"text":"a",{tail}}}}}"#),
+        format!(r#"{{"inner":{{"text":"a",{tail}}}}}"#),
+        format!(r#"{{"inner":{{"text":"a",{tail} ,"text":"b"}}}}"#),
+        format!(r#"{{"inner":{{"text":"a",{tail} }}}}"#),
+        format!(r#"{{"other":{{"text":"a",{tail}}},"inner":[],"raw":{{"text":"a",{tail}}}}}"#),
+        format!(r#"{{"inner":7,"a":{{"text":"a",{tail}}},"inner":{{"text":"a",{tail}}}}}"#),
+        format!(r#"{{"inner":{{"text":"c",{tail}}},"inner":{{"text":"a",{tail}}}}}"#),
+        format!(r#"{{"inner":{{{tail},"text":"a",{tail}}},"a":{{{tail}}}}}"#),
+    ] {
+        assert!(agrees(&text), "{text}");
+        assert!(agrees(&text), "{text}");
+    }
+    assert!(!agrees(&format!(r#"{{"inner":{{"text":"a",{tail}]}}"#)));
+}
+
 const PARTS: &[&str] = &[
-    "{", "}", "[", "]", ",", ":", "\"", "\\", "\"a\"", "\"raw\"", "\"inner\"", "\"list\"", "\"text\"", "\"a\":", "1",
-    "-", "0", ".", "e", "+", "123456789012345678", "true", "null", "false", " ", "\n", "\t", "\u{0}", "é", "\\n",
-    "\\u00", "\\u0041", "\\ud800", "{\"a\":1}", "[1,2]", "{\"raw\":", "{\"inner\":{\"t\":", "\"long enough text\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    "\"a\"",
+    "\"raw\"",
+    "\"inner\"",
+    "\"list\"",
+    "\"text\"",
+    "\"a\":",
+    "1",
+    "-",
+    "0",
+    ".",
+    "e",
+    "+",
+    "123456789012345678",
+    "true",
+    "null",
+    "false",
+    " ",
+    "\n",
+    "\t",
+    "\u{0}",
+    "é",
+    "\\n",
+    "\\u00",
+    "\\u0041",
+    "\\ud800",
+    "{\"a\":1}",
+    "[1,2]",
+    "{\"raw\":",
+    "{\"inner\":{\"t\":",
+    "\"long enough text\"",
 ];
 
 proptest! {

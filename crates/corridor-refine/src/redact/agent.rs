@@ -3,7 +3,9 @@
 //! - In: a `user-agent` header.
 //! - Out: for instance `chrome/120`, `python-requests/2`; nothing that tells one person's machine.
 
+use memchr::memmem::Finder;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// Products that a browser names behind others, most telling first.
 const BROWSERS: &[(&str, &str)] = &[
@@ -26,15 +28,31 @@ pub(super) fn family(user_agent: &str) -> Cow<'_, str> {
         return Cow::Borrowed("");
     }
     if agent.starts_with("Mozilla/") {
-        if let Some(rest) = agent.split("compatible; ").nth(1) {
-            return product(rest);
+        if let Some(at) = COMPATIBLE.find(agent.as_bytes()) {
+            let rest = &agent[at + COMPATIBLE.needle().len()..];
+            let end = COMPATIBLE.find(rest.as_bytes()).unwrap_or(rest.len());
+            return product(&rest[..end]);
         }
-        let browser = BROWSERS.iter().find_map(|(mark, name)| Some((name, agent.split(mark).nth(1)?)));
-        if let Some((name, version)) = browser {
+        if let Some((name, version)) = browser(agent) {
             return with_major(name, version);
         }
     }
     product(agent)
+}
+
+static COMPATIBLE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("compatible; "));
+
+/// The most telling product and what stands behind its slash.
+fn browser(agent: &str) -> Option<(&'static str, &str)> {
+    let mut best = BROWSERS.len();
+    let mut version = "";
+    for slash in memchr::memchr_iter(b'/', agent.as_bytes()) {
+        let (before, behind) = (&agent[..=slash], &agent[slash + 1..]);
+        if let Some(rank) = BROWSERS[..best].iter().position(|(mark, _)| before.ends_with(mark)) {
+            (best, version) = (rank, behind);
+        }
+    }
+    BROWSERS.get(best).map(|(_, name)| (*name, version))
 }
 
 /// The first product of the text.
@@ -54,6 +72,12 @@ fn product(text: &str) -> Cow<'_, str> {
 
 fn with_major<'a>(name: &str, version: &str) -> Cow<'a, str> {
     let digits = version.bytes().take_while(u8::is_ascii_digit).take(4).count();
-    let name = name.to_ascii_lowercase();
-    Cow::Owned(if digits == 0 { name } else { format!("{name}/{}", &version[..digits]) })
+    let mut family = String::with_capacity(name.len() + 1 + digits);
+    family.push_str(name);
+    family.make_ascii_lowercase();
+    if digits > 0 {
+        family.push('/');
+        family.push_str(&version[..digits]);
+    }
+    Cow::Owned(family)
 }

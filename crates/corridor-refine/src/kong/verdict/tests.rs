@@ -1,6 +1,7 @@
 //! One case for each row of the table, from the entry's JSON to the verdict.
 
 use super::super::credential::credential_of;
+use super::super::event::target_of;
 use super::*;
 use std::collections::BTreeSet;
 
@@ -20,7 +21,8 @@ fn decide_json(json: &str, plugins: &str) -> (String, &'static str) {
     let entry: Entry<'_> = serde_json::from_str(json).unwrap();
     let guards: Vec<Guard> = plugins.split_whitespace().map(guard).collect();
     let is_expired = entry.identity_unverified.expires_at.as_i64().is_some_and(|exp| exp < 100);
-    let facts = facts_of(&entry, credential_of(&entry, &guards), &guards, is_expired);
+    let credential = credential_of(&entry, target_of(&entry).query, &guards);
+    let facts = facts_of(&entry, credential, &guards, is_expired);
     let (verdict, rule) = decide(&facts);
     let mut words = vec![verdict.decision().as_str()];
     words.extend(verdict.reason().map(ReasonCode::as_str));
