@@ -129,7 +129,7 @@ impl<'a> Draft<'a> {
         let Some(app_id) = &self.app_id else { return false };
         let Some(object_id) = &self.object_id else { return true };
         if let Some(entry) = of_object {
-            match entry.kind.as_deref() {
+            match entry.kind {
                 Some("user") => return false,
                 Some("service_principal" | "managed_identity") => return true,
                 _ => {}
@@ -193,7 +193,7 @@ impl<'a> Draft<'a> {
     fn adopt_principal(&mut self, entry: &'a PrincipalEntry) {
         self.is_known = true;
         self.loose_id = None;
-        self.kind = match entry.kind.as_deref() {
+        self.kind = match entry.kind {
             Some("user") => Some(PrincipalType::User),
             Some("service_principal") => Some(PrincipalType::ServicePrincipal),
             Some("managed_identity") => Some(PrincipalType::ManagedIdentity),
