@@ -16,6 +16,7 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
 };
+use arrow_schema::ArrowError;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -134,45 +135,55 @@ impl EventColumns {
         self.origin.append_display(&origin, path.len() + OFFSET_LENGTH_MAX);
         if provenance.directory_version != NO_NAME {
             let version = name_of(events, batch, provenance.directory_version)?;
-            self.directory_version.append_at(self.row_count, version);
+            self.directory_version.append_at(self.row_count, version.as_bytes());
         }
         Some(())
     }
 
     /// The columns so far; a column without any value is left out. The builders start anew.
-    pub(crate) fn finish(&mut self) -> NamedArrays {
-        let rows = std::mem::take(&mut self.row_count);
+    pub(crate) fn finish(&mut self) -> Result<NamedArrays, EncodeError> {
         let mut arrays = NamedArrays::new();
-        let mut put = |name, array: Option<ArrayRef>| {
-            if let Some(array) = array {
+        self.finish_texts(&mut arrays).map_err(EncodeError::Gather)?;
+        self.finish_numbers(&mut arrays);
+        self.row_count = 0;
+        Ok(arrays)
+    }
+
+    fn finish_texts(&mut self, arrays: &mut NamedArrays) -> Result<(), ArrowError> {
+        let required = [
+            ("event_id", &mut self.event_id),
+            ("source", &mut self.source),
+            ("correlation_origin", &mut self.correlation_origin),
+            ("origin", &mut self.origin),
+            ("record_sha256", &mut self.record_sha256),
+            ("directory_version", &mut self.directory_version),
+        ];
+        for (name, column) in required.into_iter().chain(TEXTS.iter().copied().zip(&mut self.texts)) {
+            if let Some(array) = column.finish_at(self.row_count)? {
                 arrays.insert(name, array);
             }
-        };
-        macro_rules! filled {
-            ($builder:expr) => {{
-                let is_used = !$builder.is_empty();
-                is_used.then(|| {
-                    fill_up!($builder, rows);
-                    Arc::new($builder.finish()) as ArrayRef
-                })
-            }};
         }
-        put("event_id", self.event_id.finish_at(rows));
-        put("source", self.source.finish_at(rows));
-        put("event_time", filled!(self.event_time));
-        put("received_time", filled!(self.received_time));
-        put("correlation_origin", self.correlation_origin.finish_at(rows));
-        TEXTS.iter().zip(&mut self.texts).for_each(|(name, column)| put(name, column.finish_at(rows)));
-        BOOLS.iter().zip(&mut self.bools).for_each(|(name, column)| put(name, filled!(column)));
-        INTS.iter().zip(&mut self.ints).for_each(|(name, column)| put(name, filled!(column)));
-        LONGS.iter().zip(&mut self.longs).for_each(|(name, column)| put(name, filled!(column)));
-        TIMES.iter().zip(&mut self.times).for_each(|(name, column)| put(name, filled!(column)));
-        put("record_index", filled!(self.record_index));
-        put("origin", self.origin.finish_at(rows));
-        put("record_sha256", self.record_sha256.finish_at(rows));
-        put("redactions", filled!(self.redactions));
-        put("directory_version", self.directory_version.finish_at(rows));
-        arrays
+        Ok(())
+    }
+
+    fn finish_numbers(&mut self, arrays: &mut NamedArrays) {
+        let rows = self.row_count;
+        macro_rules! put {
+            ($name:expr, $builder:expr) => {
+                if !$builder.is_empty() {
+                    fill_up!($builder, rows);
+                    arrays.insert($name, Arc::new($builder.finish()));
+                }
+            };
+        }
+        put!("event_time", self.event_time);
+        put!("received_time", self.received_time);
+        put!("record_index", self.record_index);
+        put!("redactions", self.redactions);
+        BOOLS.iter().zip(&mut self.bools).for_each(|(name, column)| put!(name, column));
+        INTS.iter().zip(&mut self.ints).for_each(|(name, column)| put!(name, column));
+        LONGS.iter().zip(&mut self.longs).for_each(|(name, column)| put!(name, column));
+        TIMES.iter().zip(&mut self.times).for_each(|(name, column)| put!(name, column));
     }
 }
 

@@ -173,17 +173,17 @@ pub struct EventRow<'r> {
     head: &'r [u8; at::NUMBERS],
     numbers: &'r [u8],
     lengths: &'r [u8],
-    texts: &'r str,
+    texts: &'r [u8],
 }
 
 impl<'r> EventRow<'r> {
     /// None if the bytes are no row.
     pub fn read(bytes: &'r [u8]) -> Option<Self> {
         let (head, rest) = bytes.split_first_chunk()?;
-        let mut row = Self { head, numbers: &[], lengths: &[], texts: "" };
+        let mut row = Self { head, numbers: &[], lengths: &[], texts: &[] };
         let (numbers, rest) = rest.split_at_checked(8 * row.numbers_present().count_ones() as usize)?;
         let (lengths, rest) = rest.split_at_checked(2 * row.texts_present().count_ones() as usize)?;
-        (row.numbers, row.lengths, row.texts) = (numbers, lengths, std::str::from_utf8(rest).ok()?);
+        (row.numbers, row.lengths, row.texts) = (numbers, lengths, rest);
         Some(row)
     }
 
@@ -258,7 +258,7 @@ impl<'r> EventRow<'r> {
     }
 
     /// Its texts, by column number. A text that would end behind the row is left out.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (usize, &'r str)> + 'r {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (usize, &'r [u8])> + 'r {
         let (texts, mut start) = (self.texts, 0);
         let values = self.lengths.chunks_exact(2).map_while(move |bytes| {
             let end = start + usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));

@@ -13,6 +13,7 @@ use crate::schema::evidence_schema;
 use crate::text_column::TextColumn;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, TimestampMicrosecondBuilder};
 use arrow_array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
+use arrow_schema::ArrowError;
 use corridor_model::JoinOutcome;
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub fn evidence_batches<'a>(
     rows.chunks(batch_rows).zip(outcomes.chunks(batch_rows)).map(move |(rows, outcomes)| {
         rows.iter().try_for_each(|row| event_columns.append(events, *row))?;
         outcomes.iter().for_each(|outcome| outcome_columns.append(outcome));
-        let mut columns = event_columns.finish();
-        outcome_columns.finish(&mut columns);
+        let mut columns = event_columns.finish()?;
+        outcome_columns.finish(&mut columns).map_err(EncodeError::Gather)?;
         assemble(columns, rows.len())
     })
 }
@@ -126,26 +127,27 @@ impl OutcomeColumns {
         self.peer_time.append_option(peer.map(|peer| peer.time.0));
     }
 
-    fn finish(&mut self, arrays: &mut NamedArrays) {
+    fn finish(&mut self, arrays: &mut NamedArrays) -> Result<(), ArrowError> {
         arrays.extend([
-            ("decision", self.decision.finish()),
+            ("decision", self.decision.finish()?),
             ("denied", Arc::new(self.denied.finish()) as ArrayRef),
-            ("reason_code", self.reason_code.finish()),
-            ("reason_basis", self.reason_basis.finish()),
-            ("denied_by", self.denied_by.finish()),
-            ("join_state", self.join_state.finish()),
-            ("join_method", self.join_method.finish()),
-            ("join_confidence", self.join_confidence.finish()),
-            ("peer_event_id", self.peer_event_id.finish()),
+            ("reason_code", self.reason_code.finish()?),
+            ("reason_basis", self.reason_basis.finish()?),
+            ("denied_by", self.denied_by.finish()?),
+            ("join_state", self.join_state.finish()?),
+            ("join_method", self.join_method.finish()?),
+            ("join_confidence", self.join_confidence.finish()?),
+            ("peer_event_id", self.peer_event_id.finish()?),
             ("peer_count", Arc::new(self.peer_count.finish())),
-            ("peer_category", self.peer_category.finish()),
-            ("peer_operation", self.peer_operation.finish()),
-            ("peer_status", self.peer_status.finish()),
-            ("peer_principal_id", self.peer_principal_id.finish()),
+            ("peer_category", self.peer_category.finish()?),
+            ("peer_operation", self.peer_operation.finish()?),
+            ("peer_status", self.peer_status.finish()?),
+            ("peer_principal_id", self.peer_principal_id.finish()?),
             ("peer_time", Arc::new(self.peer_time.finish())),
-            ("identity_match", self.identity_match.finish()),
-            ("findings", self.findings.finish()),
+            ("identity_match", self.identity_match.finish()?),
+            ("findings", self.findings.finish()?),
         ]);
+        Ok(())
     }
 }
 

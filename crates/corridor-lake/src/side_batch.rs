@@ -35,9 +35,14 @@ pub fn record_batches<'a>(
             let (event, bytes) = event.ok_or(damaged)?;
             event_id.append(event.event_id().as_hex(&mut [0; 64]));
             event_time.append_value(event.event_time().0);
-            record.append(&String::from_utf8_lossy(bytes));
+            match std::str::from_utf8(bytes) {
+                Ok(text) => record.append(text),
+                Err(_) => record.append(&String::from_utf8_lossy(bytes)),
+            }
         }
-        let columns = vec![event_id.finish(), Arc::new(event_time.finish()), record.finish()];
+        let texts = [&mut event_id, &mut record].map(TextColumn::finish);
+        let [event_id, record] = texts.map(|text| text.map_err(EncodeError::Gather));
+        let columns = vec![event_id?, Arc::new(event_time.finish()), record?];
         RecordBatch::try_new(records_schema(), columns).map_err(EncodeError::Gather)
     })
 }
@@ -128,15 +133,16 @@ impl RejectsBuilder {
     /// The rows so far as a batch; the builder starts anew.
     pub fn finish(&mut self) -> RecordBatch {
         self.row_count = 0;
+        let text = |column: &mut TextColumn| column.finish().expect("the builder takes only text");
         let columns = vec![
-            self.code.finish(),
-            self.detail.finish(),
-            self.preview.finish(),
-            self.side.finish(),
-            self.origin.finish(),
+            text(&mut self.code),
+            text(&mut self.detail),
+            text(&mut self.preview),
+            text(&mut self.side),
+            text(&mut self.origin),
             Arc::new(self.record_index.finish()),
-            self.record_sha256.finish(),
-            self.event_id.finish(),
+            text(&mut self.record_sha256),
+            text(&mut self.event_id),
             Arc::new(self.event_time.finish()),
         ];
         RecordBatch::try_new(rejects_schema(), columns).expect("the builders have the types of the schema")

@@ -11,7 +11,7 @@ fn columns(builder: EventRows) -> NamedArrays {
     let (events, rows) = stored([builder]);
     let mut columns = EventColumns::new();
     rows.iter().for_each(|row| columns.append(&events, *row).unwrap());
-    columns.finish()
+    columns.finish().unwrap()
 }
 
 fn text<'b>(columns: &'b NamedArrays, name: &str, row: usize) -> Option<&'b str> {

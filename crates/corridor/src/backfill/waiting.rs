@@ -2,7 +2,7 @@
 //!
 //! - In: refined events in any order of time.
 //! - Out: batches of one slice each, so that nothing is copied again before it is spilled.
-//! - Keeps: at most [`WAITING_ROWS`] rows and [`OPEN_SLICES`] slices, one more frame's rows aside.
+//! - Keeps: at most [`WAITING_BYTES`] and [`OPEN_SLICES`] slices, one more frame's rows aside.
 //! - Invariants: an event is in one batch, or is only a partner (outside the asked range), or is left out.
 
 use super::Range;
@@ -14,21 +14,21 @@ use corridor_refine::{Context, Refined, redact};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Rows of a full batch.
-const BATCH_ROWS: usize = 8_192;
+/// Bytes of rows of a full batch: few enough to stay in the cache of a core until they are written.
+const BATCH_BYTES: usize = 1 << 20;
 
-/// Rows that wait in all batches together before the largest is spilled.
-const WAITING_ROWS: usize = 4 * BATCH_ROWS;
+/// Bytes of rows that wait in all batches together before the largest is spilled.
+const WAITING_BYTES: usize = 32 << 20;
 
 /// Slices with waiting rows before the one that waited longest is spilled. Late records and copies keep old
 /// slices open with a few rows each; more would cost memory, fewer would make tiny batches.
 const OPEN_SLICES: usize = 64;
 
 /// Emptied batches that are kept.
-const SPARE_BATCHES: usize = 4;
+const SPARE_BATCHES: usize = 8;
 
-/// Bytes of records that wait before the largest batch is spilled, however few its rows.
-const WAITING_RECORD_BYTES: usize = 64 * 1024 * 1024;
+/// Partners outside the range that wait before they are spilled.
+const CONTEXT_EVENTS: usize = 8_192;
 
 /// Events this far outside the asked range are still looked at as partners. Longer than any horizon.
 const CONTEXT_MARGIN: i64 = 6 * time::HOUR;
@@ -48,7 +48,11 @@ impl Batch {
     }
 
     fn is_full(&self) -> bool {
-        self.facts.len() >= BATCH_ROWS || self.events.is_full()
+        self.byte_size() >= BATCH_BYTES || self.events.is_full()
+    }
+
+    fn byte_size(&self) -> usize {
+        self.events.byte_size() + self.records.byte_size() + self.facts.len() * size_of::<SpilledFacts>()
     }
 
     fn clear(&mut self) {
@@ -67,7 +71,8 @@ pub struct Waiting {
     open: Vec<Batch>,
     /// Emptied batches, to be filled again: fresh pages cost more than the rows.
     spare: Vec<Batch>,
-    rows: usize,
+    /// Of all open batches.
+    bytes: usize,
     /// Events outside the range that may be partners.
     context: Vec<SpilledFacts>,
 }
@@ -81,7 +86,7 @@ impl Waiting {
             keeps_records: plan.keeps_records,
             open: Vec::new(),
             spare: Vec::new(),
-            rows: 0,
+            bytes: 0,
             context: Vec::new(),
         }
     }
@@ -114,6 +119,7 @@ impl Waiting {
         let version = self.directory_version.clone();
         let keeps_records = self.keeps_records;
         let batch = self.batch_of(event.event_time.slice());
+        let bytes_before = batch.byte_size();
         batch.events.append(&event, origin, version.as_ref());
         if keeps_records {
             let pseudonyms = context.pseudonyms.as_ref();
@@ -122,7 +128,8 @@ impl Waiting {
             });
         }
         batch.facts.push(spilled);
-        self.rows += 1;
+        let bytes = batch.byte_size() - bytes_before;
+        self.bytes += bytes;
         true
     }
 
@@ -146,7 +153,7 @@ impl Waiting {
 
     /// Spills what is full, or the largest when too much waits.
     pub fn relieve(&mut self, spill: &Spill) -> Result<(), SpillError> {
-        if self.context.len() >= BATCH_ROWS {
+        if self.context.len() >= CONTEXT_EVENTS {
             self.flush_context(spill)?;
         }
         if self.open.last().is_some_and(Batch::is_full) {
@@ -155,16 +162,12 @@ impl Waiting {
         while self.open.len() > OPEN_SLICES {
             self.flush_batch(0, spill)?;
         }
-        while self.rows > WAITING_ROWS || self.record_bytes() > WAITING_RECORD_BYTES {
-            let largest = (0..self.open.len()).max_by_key(|index| self.open[*index].facts.len());
+        while self.bytes > WAITING_BYTES {
+            let largest = (0..self.open.len()).max_by_key(|index| self.open[*index].byte_size());
             let Some(largest) = largest else { break };
             self.flush_batch(largest, spill)?;
         }
         Ok(())
-    }
-
-    fn record_bytes(&self) -> usize {
-        self.open.iter().map(|batch| batch.records.byte_size()).sum()
     }
 
     /// Spills everything.
@@ -178,7 +181,7 @@ impl Waiting {
 
     fn flush_batch(&mut self, index: usize, spill: &Spill) -> Result<(), SpillError> {
         let mut batch = self.open.remove(index);
-        self.rows -= batch.facts.len();
+        self.bytes -= batch.byte_size();
         announce(spill, &batch.facts)?;
         let records = self.keeps_records.then_some(&batch.records);
         spill.write(batch.slice, batch.events.finish(), records, &mut batch.facts)?;

@@ -21,6 +21,9 @@ use std::sync::Mutex;
 /// Rows of an encoded batch.
 const BATCH_ROWS: usize = 8_192;
 
+/// Rows of an encoded batch of records, which are long.
+const RECORD_BATCH_ROWS: usize = 256;
+
 /// The spilled rows of one slice.
 #[derive(Debug, Default)]
 pub struct SliceRows {
@@ -83,7 +86,7 @@ impl<'s> FileSink<'s> {
         if rows.records.batch_count() == 0 {
             return Ok(());
         }
-        for batch in record_batches(&rows.events, &rows.records, &joined.rows, BATCH_ROWS) {
+        for batch in record_batches(&rows.events, &rows.records, &joined.rows, RECORD_BATCH_ROWS) {
             let file = self.records.roller.write(&batch?)?;
             self.put(Table::Records, file)?;
         }
