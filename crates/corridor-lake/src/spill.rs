@@ -9,7 +9,7 @@
 mod facts;
 mod folder;
 
-pub use facts::SpilledFacts;
+pub use facts::{FactsBatch, SpilledFacts};
 
 use crate::rows::{RowBatch, StoredRows};
 use arrow_array::RecordBatch;
@@ -153,27 +153,22 @@ impl Spill {
         self.folder.path().join(format!("{}.{}", slice.0, kind.suffix()))
     }
 
-    /// Adds one batch of rows to a slice; `facts[i]` belongs to row `i` and gets its position completed.
-    /// `records`, when
-    /// kept, has the record of each of them.
+    /// Adds one batch of rows to a slice, the facts of each row in the same order. `records`, when kept, has the
+    /// record of each of them.
     pub fn write(
         &self,
         slice: Slice,
         events: &RowBatch,
         records: Option<&RowBatch>,
-        facts: &mut [SpilledFacts],
+        facts: &FactsBatch,
     ) -> Result<(), SpillError> {
         let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        for (row, spilled) in facts.iter_mut().enumerate() {
-            spilled.position.batch = state.batch_count;
-            spilled.position.row = u32::try_from(row).unwrap_or(u32::MAX);
-        }
         self.append_rows(slice, Kind::Events, events)?;
         if let Some(records) = records {
             self.append_rows(slice, Kind::Records, records)?;
         }
-        self.append_facts(slice, Kind::Facts, facts)?;
+        self.append_facts(slice, Kind::Facts, facts, state.batch_count)?;
         state.batch_count += 1;
         state.event_count += facts.len() as u64;
         state.row_count += facts.len() as u64;
@@ -181,19 +176,19 @@ impl Spill {
     }
 
     /// Adds events that have no row: those outside the asked range that may be partners.
-    pub fn write_context(&self, slice: Slice, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+    pub fn write_context(&self, slice: Slice, facts: &FactsBatch) -> Result<(), SpillError> {
         let state = self.slice(slice);
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.append_facts(slice, Kind::Facts, facts)?;
+        self.append_facts(slice, Kind::Facts, facts, Position::NO_ROW)?;
         state.event_count += facts.len() as u64;
         Ok(())
     }
 
     /// Announces events of later slices in the slice in which they begin.
-    pub fn write_candidates(&self, slice: Slice, facts: &[SpilledFacts]) -> Result<(), SpillError> {
+    pub fn write_candidates(&self, slice: Slice, facts: &FactsBatch) -> Result<(), SpillError> {
         let state = self.slice(slice);
         let _held = state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.append_facts(slice, Kind::Candidates, facts)
+        self.append_facts(slice, Kind::Candidates, facts, Position::NO_ROW)
     }
 
     /// Adds rejects that stood among the events of a slice.
@@ -311,38 +306,42 @@ mod tests {
     };
     use std::sync::Arc;
 
-    fn spilled(n: u8) -> SpilledFacts {
-        let time = Micros(i64::from(n));
-        let id = EventId([n; 32]);
-        let summary = PeerSummary { event_id: id, time, texts: PeerTexts::new("http", None, None, None) };
-        SpilledFacts {
-            position: Position {
+    fn facts(numbers: &[u8]) -> FactsBatch {
+        let mut batch = FactsBatch::default();
+        for &n in numbers {
+            let time = Micros(i64::from(n));
+            let position = Position {
                 file_index: 0,
                 byte_offset: n.into(),
                 record_index: 0,
                 time,
-                batch: 0,
+                batch: Position::NO_ROW,
                 row: 0,
-            },
-            facts: JoinFacts {
-                side: Side::Kong,
-                summary,
-                start: time,
-                end: time,
-                request_ids: Default::default(),
-                correlation_ids: Default::default(),
-                run_id: None,
-                call: None,
-                call_at_host: None,
-                identity: IdentityKeys::default(),
-                verdict: Verdict::ALLOWED,
-                findings: FindingSet::EMPTY,
-                is_eligible: true,
-                is_final_record: true,
-                takes_partner_verdict: false,
-                expects_gateway_record: false,
-                reuse_key: None,
-            },
+            };
+            batch.push(&position, &facts_of(EventId([n; 32]), time));
+        }
+        batch
+    }
+
+    fn facts_of(event_id: EventId, time: Micros) -> JoinFacts {
+        JoinFacts {
+            side: Side::Kong,
+            summary: PeerSummary { event_id, time, texts: PeerTexts::new("http", None, None, None) },
+            start: time,
+            end: time,
+            request_ids: Default::default(),
+            correlation_ids: Default::default(),
+            run_id: None,
+            call: None,
+            call_at_host: None,
+            identity: IdentityKeys::default(),
+            verdict: Verdict::ALLOWED,
+            findings: FindingSet::EMPTY,
+            is_eligible: true,
+            is_final_record: true,
+            takes_partner_verdict: false,
+            expects_gateway_record: false,
+            reuse_key: None,
         }
     }
 
@@ -357,9 +356,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let spill = Spill::create(parent.path()).unwrap();
         let slice = Slice(7);
-        spill.write(slice, &batch(&[10, 11]), None, &mut [spilled(0), spilled(1)]).unwrap();
-        spill.write(slice, &batch(&[12]), None, &mut [spilled(2)]).unwrap();
-        spill.write_candidates(Slice(5), &[spilled(2)]).unwrap();
+        spill.write(slice, &batch(&[10, 11]), None, &facts(&[0, 1])).unwrap();
+        spill.write(slice, &batch(&[12]), None, &facts(&[2])).unwrap();
+        spill.write_candidates(Slice(5), &facts(&[2])).unwrap();
         let counts: Vec<_> =
             spill.slices().iter().map(|found| (found.slice, found.events, found.rows)).collect();
         assert_eq!(counts, [(Slice(5), 0, 0), (slice, 3, 3)]);

@@ -9,6 +9,8 @@ mod codec;
 #[cfg(test)]
 mod tests;
 
+pub use codec::FactsBatch;
+
 use super::{Kind, Position, Spill, SpillError};
 use corridor_model::{JoinFacts, Slice};
 use std::fs::File;
@@ -25,16 +27,19 @@ pub struct SpilledFacts {
 }
 
 impl Spill {
+    /// `batch` is the number of the rows' batch; [`Position::NO_ROW`] if there are none.
     pub(super) fn append_facts(
         &self,
         slice: Slice,
         kind: Kind,
-        facts: &[SpilledFacts],
+        facts: &FactsBatch,
+        batch: u32,
     ) -> Result<(), SpillError> {
         let path = self.path(slice, kind);
-        let mut bytes = Vec::with_capacity(facts.len() * 320);
-        codec::encode(facts, &mut bytes);
-        let written = self.append(&path)?.write_all(&bytes);
+        let mut file = self.append(&path)?;
+        let (head, bodies) = facts.parts(batch);
+        let written =
+            file.write_all(&head).and_then(|()| bodies.iter().try_for_each(|body| file.write_all(body)));
         written.map_err(|source| SpillError::Io { action: "write", path, source })
     }
 

@@ -7,9 +7,9 @@
 
 use super::Range;
 use super::read::ReadPlan;
-use corridor_lake::spill::{Position, Spill, SpillError, SpilledFacts};
+use corridor_lake::spill::{FactsBatch, Position, Spill, SpillError};
 use corridor_lake::{EventRows, RowBatch};
-use corridor_model::{Origin, Side, Slice, time};
+use corridor_model::{JoinFacts, Origin, Side, Slice, time};
 use corridor_refine::{Context, Refined, redact};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,12 +39,17 @@ struct Batch {
     events: EventRows,
     /// The redacted record of each event, if they are kept.
     records: RowBatch,
-    facts: Vec<SpilledFacts>,
+    facts: FactsBatch,
 }
 
 impl Batch {
     fn new(slice: Slice) -> Self {
-        Self { slice, events: EventRows::default(), records: RowBatch::default(), facts: Vec::new() }
+        Self {
+            slice,
+            events: EventRows::default(),
+            records: RowBatch::default(),
+            facts: FactsBatch::default(),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -52,7 +57,7 @@ impl Batch {
     }
 
     fn byte_size(&self) -> usize {
-        self.events.byte_size() + self.records.byte_size() + self.facts.len() * size_of::<SpilledFacts>()
+        self.events.byte_size() + self.records.byte_size() + self.facts.byte_size()
     }
 
     fn clear(&mut self) {
@@ -74,7 +79,31 @@ pub struct Waiting {
     /// Of all open batches.
     bytes: usize,
     /// Events outside the range that may be partners.
-    context: Vec<SpilledFacts>,
+    context: WithoutRow,
+    /// Activities that began in an earlier slice: announced there, so that its Kong events find them.
+    announced: WithoutRow,
+}
+
+/// Facts of events that have no row in the slice, by slice.
+#[derive(Default)]
+struct WithoutRow {
+    slices: BTreeMap<Slice, FactsBatch>,
+    count: usize,
+}
+
+impl WithoutRow {
+    fn push(&mut self, slice: Slice, position: &Position, facts: &JoinFacts) {
+        self.slices.entry(slice).or_default().push(position, facts);
+        self.count += 1;
+    }
+
+    fn flush(
+        &mut self,
+        mut write: impl FnMut(Slice, &FactsBatch) -> Result<(), SpillError>,
+    ) -> Result<(), SpillError> {
+        self.count = 0;
+        std::mem::take(&mut self.slices).into_iter().try_for_each(|(slice, facts)| write(slice, &facts))
+    }
 }
 
 impl Waiting {
@@ -87,7 +116,8 @@ impl Waiting {
             open: Vec::new(),
             spare: Vec::new(),
             bytes: 0,
-            context: Vec::new(),
+            context: WithoutRow::default(),
+            announced: WithoutRow::default(),
         }
     }
 
@@ -109,16 +139,22 @@ impl Waiting {
             batch: Position::NO_ROW,
             row: 0,
         };
-        let spilled = SpilledFacts { position, facts };
-        if !self.range.contains(event.event_time) {
-            if self.range.distance(event.event_time) <= CONTEXT_MARGIN {
-                self.context.push(spilled);
-            }
+        let slice = event.event_time.slice();
+        let is_inside = self.range.contains(event.event_time);
+        if !is_inside && self.range.distance(event.event_time) > CONTEXT_MARGIN {
+            return false;
+        }
+        let first = facts.start.slice();
+        if side == Side::Azure && facts.is_eligible && first < slice {
+            self.announced.push(first, &position, &facts);
+        }
+        if !is_inside {
+            self.context.push(slice, &position, &facts);
             return false;
         }
         let version = self.directory_version.clone();
         let keeps_records = self.keeps_records;
-        let batch = self.batch_of(event.event_time.slice());
+        let batch = self.batch_of(slice);
         let bytes_before = batch.byte_size();
         batch.events.append(&event, origin, version.as_ref());
         if keeps_records {
@@ -127,7 +163,7 @@ impl Waiting {
                 redact::record(side, text, pseudonyms, bytes);
             });
         }
-        batch.facts.push(spilled);
+        batch.facts.push(&position, &facts);
         let bytes = batch.byte_size() - bytes_before;
         self.bytes += bytes;
         true
@@ -153,8 +189,8 @@ impl Waiting {
 
     /// Spills what is full, or the largest when too much waits.
     pub fn relieve(&mut self, spill: &Spill) -> Result<(), SpillError> {
-        if self.context.len() >= CONTEXT_EVENTS {
-            self.flush_context(spill)?;
+        if self.context.count + self.announced.count >= CONTEXT_EVENTS {
+            self.flush_without_row(spill)?;
         }
         if self.open.last().is_some_and(Batch::is_full) {
             self.flush_batch(self.open.len() - 1, spill)?;
@@ -172,7 +208,7 @@ impl Waiting {
 
     /// Spills everything.
     pub fn flush(&mut self, spill: &Spill) -> Result<(), SpillError> {
-        self.flush_context(spill)?;
+        self.flush_without_row(spill)?;
         while !self.open.is_empty() {
             self.flush_batch(self.open.len() - 1, spill)?;
         }
@@ -182,9 +218,8 @@ impl Waiting {
     fn flush_batch(&mut self, index: usize, spill: &Spill) -> Result<(), SpillError> {
         let mut batch = self.open.remove(index);
         self.bytes -= batch.byte_size();
-        announce(spill, &batch.facts)?;
         let records = self.keeps_records.then_some(&batch.records);
-        spill.write(batch.slice, batch.events.finish(), records, &mut batch.facts)?;
+        spill.write(batch.slice, batch.events.finish(), records, &batch.facts)?;
         batch.clear();
         if self.spare.len() < SPARE_BATCHES {
             self.spare.push(batch);
@@ -192,25 +227,8 @@ impl Waiting {
         Ok(())
     }
 
-    fn flush_context(&mut self, spill: &Spill) -> Result<(), SpillError> {
-        announce(spill, &self.context)?;
-        let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
-        for spilled in self.context.drain(..) {
-            slices.entry(spilled.position.time.slice()).or_default().push(spilled);
-        }
-        slices.into_iter().try_for_each(|(slice, facts)| spill.write_context(slice, &facts))
+    fn flush_without_row(&mut self, spill: &Spill) -> Result<(), SpillError> {
+        self.announced.flush(|slice, facts| spill.write_candidates(slice, facts))?;
+        self.context.flush(|slice, facts| spill.write_context(slice, facts))
     }
-}
-
-/// Announces activities that began in an earlier slice, so that the Kong events of that slice find them.
-fn announce(spill: &Spill, facts: &[SpilledFacts]) -> Result<(), SpillError> {
-    let mut slices: BTreeMap<Slice, Vec<SpilledFacts>> = BTreeMap::new();
-    for spilled in facts {
-        let start = spilled.facts.start.slice();
-        let begins_earlier = start < spilled.position.time.slice();
-        if spilled.facts.side == Side::Azure && spilled.facts.is_eligible && begins_earlier {
-            slices.entry(start).or_default().push(spilled.clone());
-        }
-    }
-    slices.into_iter().try_for_each(|(slice, facts)| spill.write_candidates(slice, &facts))
 }

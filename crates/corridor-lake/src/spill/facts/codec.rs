@@ -15,11 +15,13 @@ use corridor_model::{
 use std::sync::Arc;
 
 /// Bytes of a [`Head`].
-pub(super) const HEAD_SIZE: usize = 12;
+pub(super) const HEAD_SIZE: usize = 16;
 
 /// What a batch begins with.
 #[derive(Debug)]
 pub(super) struct Head {
+    /// Number of the batch in its slice.
+    batch: u32,
     count: u32,
     record_bytes: u32,
     text_bytes: u32,
@@ -29,12 +31,66 @@ impl Head {
     /// From its bytes.
     pub(super) fn of(bytes: [u8; HEAD_SIZE]) -> Self {
         let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Self { count: number(0), record_bytes: number(4), text_bytes: number(8) }
+        Self { batch: number(0), count: number(4), record_bytes: number(8), text_bytes: number(12) }
     }
 
     /// Number of bytes that follow it.
     pub(super) fn byte_size(&self) -> usize {
         self.record_bytes as usize + self.text_bytes as usize
+    }
+}
+
+/// Facts that are written together, as bytes from the start: as values they would fill the caches.
+#[derive(Debug, Default)]
+pub struct FactsBatch {
+    count: u32,
+    records: Vec<u8>,
+    texts: String,
+    /// Source and time of the last record.
+    before: Option<Position>,
+}
+
+impl FactsBatch {
+    /// Adds those of one event. Batch and row of its position are told when the batch is written.
+    pub fn push(&mut self, position: &Position, facts: &JoinFacts) {
+        put_position(position, &self.before.unwrap_or(ORIGIN), &mut self.records);
+        put_facts(facts, position.time, &mut self.records);
+        self.texts.push_str(facts.summary.texts.all());
+        self.before = Some(*position);
+        self.count += 1;
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes it takes.
+    pub fn byte_size(&self) -> usize {
+        self.records.len() + self.texts.len()
+    }
+
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
+        (self.count, self.before) = (0, None);
+        self.records.clear();
+        self.texts.clear();
+    }
+
+    /// All bytes, as the batch of this number.
+    pub(super) fn parts(&self, batch: u32) -> ([u8; HEAD_SIZE], [&[u8]; 2]) {
+        let size = |bytes: usize| u32::try_from(bytes).expect("a batch of rows is far below 4 GiB");
+        let mut head = [0; HEAD_SIZE];
+        let numbers = [batch, self.count, size(self.records.len()), size(self.texts.len())];
+        for (place, number) in head.chunks_exact_mut(4).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        (head, [&self.records, self.texts.as_bytes()])
     }
 }
 
@@ -73,26 +129,6 @@ mod flag {
 /// Before the first position of a batch.
 const ORIGIN: Position =
     Position { file_index: 0, byte_offset: 0, record_index: 0, time: Micros(0), batch: 0, row: 0 };
-
-/// Adds a batch to `out`.
-pub(super) fn encode(batch: &[SpilledFacts], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + HEAD_SIZE, 0);
-    let mut texts = String::with_capacity(batch.len() * 128);
-    let mut before = ORIGIN;
-    for SpilledFacts { position, facts } in batch {
-        put_position(position, &before, out);
-        put_facts(facts, position.time, out);
-        before = *position;
-        texts.push_str(facts.summary.texts.all());
-    }
-    let size = |bytes: usize| u32::try_from(bytes).expect("a batch of rows is far below 4 GiB");
-    let numbers = [size(batch.len()), size(out.len() - start - HEAD_SIZE), size(texts.len())];
-    for (place, number) in out[start..].chunks_exact_mut(4).zip(numbers) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    out.extend_from_slice(texts.as_bytes());
-}
 
 fn flags_of(facts: &JoinFacts) -> u32 {
     let correlation = facts.correlation_ids.first().map(|id| id.base);
@@ -181,8 +217,6 @@ fn put_position(position: &Position, before: &Position, out: &mut Vec<u8>) {
     put_difference(position.byte_offset as i64, before.byte_offset as i64, out);
     put_difference(position.record_index.into(), before.record_index.into(), out);
     put_difference(position.time.0, before.time.0, out);
-    put_difference(position.batch.into(), before.batch.into(), out);
-    put_difference(position.row.into(), before.row.into(), out);
 }
 
 fn put_key(key: Key128, out: &mut Vec<u8>) {
@@ -204,18 +238,19 @@ fn put(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// Calls `visit` with the facts of a batch. None if the bytes are not what [`encode`] wrote.
+/// Calls `visit` with the facts of a batch. None if the bytes are not those of a [`FactsBatch`].
 pub(super) fn decode(head: &Head, bytes: &[u8], visit: &mut impl FnMut(SpilledFacts)) -> Option<()> {
     let (records, texts) = bytes.split_at_checked(head.record_bytes as usize)?;
     let mut records = Records { bytes: records };
     let texts: Arc<str> = std::str::from_utf8(texts).ok()?.into();
     let mut at = 0;
     let mut before = ORIGIN;
-    for _ in 0..head.count {
+    for row in 0..head.count {
         let position = records.position(&before)?;
         let facts = records.facts(position.time, &texts, &mut at)?;
         before = position;
-        visit(SpilledFacts { position, facts });
+        let row = if head.batch == Position::NO_ROW { 0 } else { row };
+        visit(SpilledFacts { position: Position { batch: head.batch, row, ..position }, facts });
     }
     Some(())
 }
@@ -299,8 +334,8 @@ impl Records<'_> {
             byte_offset: self.difference(before.byte_offset as i64)? as u64,
             record_index: self.difference(before.record_index.into())?.try_into().ok()?,
             time: Micros(self.difference(before.time.0)?),
-            batch: self.difference(before.batch.into())?.try_into().ok()?,
-            row: self.difference(before.row.into())?.try_into().ok()?,
+            batch: 0,
+            row: 0,
         })
     }
 
