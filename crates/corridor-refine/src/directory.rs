@@ -212,6 +212,11 @@ impl Directory {
         self.gateway.as_ref()?.consumer(id, username)
     }
 
+    /// The groups of a consumer, separated by commas. None when it has none.
+    pub fn consumer_groups(&self, id: Option<&str>, username: Option<&str>) -> Option<&str> {
+        self.gateway.as_ref()?.consumer_groups(id, username)
+    }
+
     /// Whether the host is one of a Kong route (callers reach the gateway there). No port, any case.
     pub fn is_gateway_host(&self, host: &str) -> bool {
         self.hosts.is_gateway_host(host)

@@ -19,6 +19,7 @@ mod query;
 mod unwrap;
 mod verdict;
 
+use crate::reader::read_usual;
 use crate::refiner::{Context, Explanation, Outcome, Record, Refined, reject};
 use crate::{canonical, redact};
 use corridor_model::{EventId, Micros, RejectCode};
@@ -26,13 +27,42 @@ use entry::Entry;
 
 /// Refines one entry: parse → identify → classify → redact → facts.
 pub fn refine_entry(record: Record<'_>, context: &Context, sink: &mut dyn FnMut(Outcome<'_>)) {
-    let unwrapped = unwrap::with_entry(record.text, &mut |text, entry| match entry
-        .started_at
-        .as_i64()
-        .and_then(Micros::from_millis)
-    {
+    let unwrapped =
+        unwrap::with_entry(record.text, &mut |text, entry| refine_read(&record, text, entry, context, sink));
+    if let Err(no_entry) = unwrapped {
+        sink(Outcome::Rejected(reject(no_entry.code, no_entry.detail, record.original), record.index));
+    }
+}
+
+/// Refines a record that stands alone in its bytes, as nearly all do: reading it tells that it does, and looking for
+/// its end and for envelopes is saved. Returns whether it does; if not, nothing was done.
+pub fn refine_alone(bytes: &[u8], context: &Context, sink: &mut dyn FnMut(Outcome<'_>)) -> bool {
+    let mut entry = Entry::default();
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let is_object = text.starts_with('{') && read_usual(text, &mut entry).is_ok();
+    if !is_object || entry.may_be_envelope() {
+        return false;
+    }
+    let record = Record { text, original: bytes, index: 0 };
+    let unwrapped = unwrap::accept(text, &entry, &mut |text, entry| {
+        refine_read(&record, text, entry, context, sink);
+    });
+    if let Err(no_entry) = unwrapped {
+        sink(Outcome::Rejected(reject(no_entry.code, no_entry.detail, bytes), record.index));
+    }
+    true
+}
+
+fn refine_read(
+    record: &Record<'_>,
+    text: &str,
+    entry: &Entry<'_>,
+    context: &Context,
+    sink: &mut dyn FnMut(Outcome<'_>),
+) {
+    match entry.started_at.as_i64().and_then(Micros::from_millis) {
         Some(time) => {
-            let refined = refine_parsed(&record, text, entry, time, context);
+            let refined = refine_parsed(record, text, entry, time, context);
             sink(Outcome::Event(Box::new(refined), record.text));
         }
         None => {
@@ -40,9 +70,6 @@ pub fn refine_entry(record: Record<'_>, context: &Context, sink: &mut dyn FnMut(
             let rejection = reject(RejectCode::EventTimeInvalid, detail, record.original);
             sink(Outcome::Rejected(rejection, record.index));
         }
-    });
-    if let Err(no_entry) = unwrapped {
-        sink(Outcome::Rejected(reject(no_entry.code, no_entry.detail, record.original), record.index));
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn read_object<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) 
     thorough.end()
 }
 
-fn read_usual<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> Result<(), Unusual> {
+/// The same for usual JSON; for the rest says so, and leaves anything in `object`.
+pub(crate) fn read_usual<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> Result<(), Unusual> {
     let mut reader = Reader { text, at: 0, depth: 0, copied: None };
     Place(object).deserialize(&mut reader)?;
     if blank_end(text.as_bytes(), reader.at) == text.len() { Ok(()) } else { Err(Unusual) }
@@ -34,7 +35,7 @@ fn read_usual<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> Result<()
 
 /// Given up: the text is unusual, or no JSON.
 #[derive(Debug, Clone, Copy)]
-struct Unusual;
+pub(crate) struct Unusual;
 
 impl fmt::Display for Unusual {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -88,6 +88,13 @@ pub enum Outcome<'a> {
 
 /// Refines all records inside `bytes`.
 pub fn refine(side: Side, bytes: &[u8], context: &Context, sink: &mut dyn FnMut(Outcome<'_>)) {
+    let is_done = match side {
+        Side::Kong => kong::refine_alone(split::trimmed(bytes), context, sink),
+        Side::Azure => false,
+    };
+    if is_done {
+        return;
+    }
     split::split(bytes, &mut |piece| match piece {
         Piece::Record { bytes, index } => refine_record(side, bytes, index, context, sink),
         Piece::Broken { bytes, index, code, detail } => {

@@ -44,8 +44,12 @@ const TEXTS_MAX: u8 = 2;
 
 /// Cuts `bytes` into pieces. Blank input yields none.
 pub fn split(bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>)) {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii();
-    Splitter { next_index: 0, was_cut: false, sink }.values(bytes, Nesting { level: 0, texts: 0 });
+    Splitter { next_index: 0, was_cut: false, sink }.values(trimmed(bytes), Nesting { level: 0, texts: 0 });
+}
+
+/// The bytes without a byte-order mark and the blanks round them.
+pub(crate) fn trimmed(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii()
 }
 
 /// How deep the splitter is.

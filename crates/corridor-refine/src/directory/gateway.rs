@@ -17,6 +17,8 @@ pub(super) struct Gateway {
     by_service: HashMap<String, Vec<Guard>>,
     by_route: HashMap<String, Vec<Guard>>,
     consumers: Vec<ConsumerEntry>,
+    /// For each consumer its groups, separated by commas; None without any.
+    consumer_groups: Vec<Option<Box<str>>>,
     consumer_by_id: HashMap<Key128, usize>,
     consumer_by_name: HashMap<String, usize>,
     gateway_hosts: Hosts,
@@ -48,6 +50,8 @@ impl Gateway {
                 gateway.consumer_by_name.entry(name.clone()).or_insert(index);
             }
         }
+        let joined = |groups: &Vec<String>| (!groups.is_empty()).then(|| groups.join(",").into());
+        gateway.consumer_groups = dump.consumers.iter().map(|consumer| joined(&consumer.groups)).collect();
         gateway.consumers = dump.consumers;
         gateway
     }
@@ -103,11 +107,18 @@ impl Gateway {
     }
 
     pub(super) fn consumer(&self, id: Option<&str>, username: Option<&str>) -> Option<&ConsumerEntry> {
-        let index = id
-            .and_then(Key128::of_id)
+        self.consumers.get(self.consumer_index(id, username)?)
+    }
+
+    pub(super) fn consumer_groups(&self, id: Option<&str>, username: Option<&str>) -> Option<&str> {
+        self.consumer_groups.get(self.consumer_index(id, username)?)?.as_deref()
+    }
+
+    fn consumer_index(&self, id: Option<&str>, username: Option<&str>) -> Option<usize> {
+        id.and_then(Key128::of_id)
             .and_then(|key| self.consumer_by_id.get(&key))
-            .or_else(|| username.and_then(|name| self.consumer_by_name.get(name.trim())))?;
-        self.consumers.get(*index)
+            .or_else(|| username.and_then(|name| self.consumer_by_name.get(name.trim())))
+            .copied()
     }
 
     pub(super) fn is_gateway_host(&self, host: &str) -> bool {

@@ -304,6 +304,12 @@ impl Entry<'_> {
         self.request.is_object || self.session.is_object
     }
 
+    /// Whether the object may be an envelope round records. It is none without a field of that name.
+    pub(super) fn may_be_envelope(&self) -> bool {
+        let is_records = |name: &str| name.eq_ignore_ascii_case("records");
+        self.leftovers.len() == LEFTOVERS_MAX || self.leftovers.iter().any(|(name, _)| is_records(name))
+    }
+
     /// Whether it is a stream entry.
     pub(super) fn is_stream(&self) -> bool {
         self.session.is_object && !self.request.is_object

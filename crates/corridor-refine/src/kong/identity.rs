@@ -201,7 +201,7 @@ fn roles_of<'e>(
     entry: &'e Entry<'_>,
     uses_claims: bool,
     is_authenticated: bool,
-    directory: &Directory,
+    directory: &'e Directory,
 ) -> Option<Cow<'e, str>> {
     let headers = &entry.request.headers;
     let claimed =
@@ -213,8 +213,7 @@ fn roles_of<'e>(
         let entra = headers.entra.roles.as_text().filter(|_| uses_claims);
         entra.or_else(|| headers.groups.as_text()).or_else(|| {
             let (id, name) = (entry.consumer.id.as_str(), entry.consumer.username.as_str());
-            let groups = &directory.consumer(id, name)?.groups;
-            (!groups.is_empty()).then(|| Cow::Owned(groups.join(",")))
+            directory.consumer_groups(id, name).map(Cow::Borrowed)
         })
     })
 }

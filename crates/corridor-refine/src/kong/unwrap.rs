@@ -45,7 +45,12 @@ fn not_json(error: serde_json::Error) -> NoEntry {
     }
 }
 
-fn accept(text: &str, entry: &Entry<'_>, found: &mut dyn FnMut(&str, &Entry<'_>)) -> Result<(), NoEntry> {
+/// Calls `found` with the entry that was read, or with the one inside it.
+pub(super) fn accept(
+    text: &str,
+    entry: &Entry<'_>,
+    found: &mut dyn FnMut(&str, &Entry<'_>),
+) -> Result<(), NoEntry> {
     if look_into(text, entry, 0, found) {
         return Ok(());
     }
