@@ -155,6 +155,22 @@ impl<'j> Reader<'j> {
         serde_json::Deserializer::from_str(written).deserialize_any(visitor).map_err(|_| Unusual)
     }
 
+    /// A value that is no string.
+    fn other_value<V: Visitor<'j>>(&mut self, visitor: V) -> Result<V::Value, Unusual> {
+        match self.peek()? {
+            b'{' => self.enclosed(b'}', |reader| visitor.visit_map(Members::of(reader))),
+            b'[' => self.enclosed(b']', |reader| visitor.visit_seq(Items { reader, is_first: true })),
+            b'-' | b'0'..=b'9' => self.number(visitor),
+            b't' => visitor.visit_bool(self.word("true", true)?),
+            b'f' => visitor.visit_bool(self.word("false", false)?),
+            b'n' => {
+                self.word("null", ())?;
+                visitor.visit_unit()
+            }
+            _ => Err(Unusual),
+        }
+    }
+
     fn word<T>(&mut self, word: &str, value: T) -> Result<T, Unusual> {
         if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             return Err(Unusual);
@@ -192,20 +208,10 @@ fn is_short_integer(written: &str) -> bool {
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
     type Error = Unusual;
 
+    #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {
-        match self.peek()? {
-            b'"' => self.string(visitor),
-            b'{' => self.enclosed(b'}', |reader| visitor.visit_map(Members::of(reader))),
-            b'[' => self.enclosed(b']', |reader| visitor.visit_seq(Items { reader, is_first: true })),
-            b'-' | b'0'..=b'9' => self.number(visitor),
-            b't' => visitor.visit_bool(self.word("true", true)?),
-            b'f' => visitor.visit_bool(self.word("false", false)?),
-            b'n' => {
-                self.word("null", ())?;
-                visitor.visit_unit()
-            }
-            _ => Err(Unusual),
-        }
+        // Most values are strings.
+        if self.peek()? == b'"' { self.string(visitor) } else { self.other_value(visitor) }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unusual> {

@@ -68,9 +68,14 @@ fn is_plain_id(text: &str) -> bool {
     // these. No early end: the compiler then looks at many bytes at once.
     let is_lower_hex = |byte: u8| matches!(byte, b'-'..=b':') | matches!(byte, b'a'..=b'f');
     let is_id_byte = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-' | b'.' | b':' | b'T' | b'Z');
-    text.len() < 5
-        || text.bytes().fold(true, |is_plain, byte| is_plain & is_lower_hex(byte))
-        || text.bytes().all(is_id_byte)
+    match text.as_bytes() {
+        short if short.len() < 5 => true,
+        [first, ..] if !is_lower_hex(*first) && !is_id_byte(*first) => false,
+        bytes => {
+            bytes.iter().fold(true, |is_plain, byte| is_plain & is_lower_hex(*byte))
+                || bytes.iter().all(|byte| is_id_byte(*byte))
+        }
+    }
 }
 
 /// Whether a header, property or field name says that its value is a secret (`authorization`, `cookie`,
