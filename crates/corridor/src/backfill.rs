@@ -21,11 +21,11 @@ pub use summary::Summary;
 use crate::cli::{BackfillArgs, Records};
 use crate::config::{Config, UsageError};
 use crate::directory_folder;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use corridor_chain::{Day, InputEntry, RunIdentity, Table};
 use corridor_intake::{Location, SourceFile};
-use corridor_lake::landing::{self, Landing, RunReport};
+use corridor_lake::landing::{self, Landing, NewFile, RunReport};
 use corridor_lake::seed_file;
 use corridor_lake::spill::{SliceSummary, Spill};
 use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan, open_source};
@@ -36,7 +36,8 @@ use progress::{Progress, Unit};
 use read::{ReadPlan, ReadResult};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::ScopedJoinHandle;
 use tokio::runtime::Runtime;
 use write::{HourWork, Target, Written};
 
@@ -178,9 +179,8 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         self.runtime.block_on(landing::seed(&lake, &seeds()?))?;
-        let landing = Mutex::new(self.runtime.block_on(plan.open(now))?);
-        let written = self.join_and_write(spill, Some(&landing), &homes)?;
-        let landing = landing.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut landing = self.runtime.block_on(plan.open(now))?;
+        let written = self.join_and_write(spill, Some(&mut landing), &homes)?;
         check_conservation(summary.ledger.records_in, &written.total())?;
         let report = RunReport {
             totals: written.total(),
@@ -202,32 +202,55 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn join_and_write(
-        &self,
-        spill: &Spill,
-        landing: Option<&Mutex<Landing>>,
-        homes: &Homes,
-    ) -> Result<Written> {
-        let target = Target { landing, runtime: self.runtime.handle() };
+    /// Without a landing everything is joined and counted, and nothing is written.
+    fn join_and_write(&self, spill: &Spill, landing: Option<&mut Landing>, homes: &Homes) -> Result<Written> {
+        let days = landing.as_ref().map(|landing| landing.days_to_write()).unwrap_or_default();
+        // One file waits while one is being stored: storing never holds up a writer for long, nor piles up.
+        let (files, to_land) = sync_channel(1);
         let hour_count = slices_by_hour(&spill.slices()).len() as u64;
         let progress = Progress::start("writing", Unit::Hours, hour_count);
+        let written = std::thread::scope(|scope| {
+            let lander = landing.map(|landing| scope.spawn(|| self.land_files(landing, to_land)));
+            let written = self.write_hours(spill, &Target { days, files }, homes, &progress);
+            let landed = lander.map_or(Ok(()), join_thread);
+            // Writers that lost their lander only say so.
+            landed.and(written)
+        });
+        progress.finish();
+        written
+    }
+
+    fn write_hours(
+        &self,
+        spill: &Spill,
+        target: &Target,
+        homes: &Homes,
+        progress: &Progress,
+    ) -> Result<Written> {
         // One hour waits while each thread has one in work: the bound on rows in memory.
         let (sender, receiver) = sync_channel::<HourWork>(1);
         let receiver = Mutex::new(receiver);
-        let written = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let writers: Vec<_> = (0..self.threads)
-                .map(|_| scope.spawn(|| write::write_hours(spill, &target, &receiver, &progress)))
+                .map(|_| scope.spawn(|| write::write_hours(spill, target, &receiver, progress)))
                 .collect();
             let joined = feed_writers(spill, homes, &sender);
             drop(sender);
             let mut written = Written::default();
             for writer in writers {
-                written.add(writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+                written.add(join_thread(writer)?);
             }
             joined.map(|()| written)
-        });
-        progress.finish();
-        written
+        })
+    }
+
+    /// Stores files until no writer is left.
+    fn land_files(&self, landing: &mut Landing, files: Receiver<NewFile>) -> Result<()> {
+        for file in files {
+            let place = format!("land {} of hour {} of {}", file.table, file.hour, file.day);
+            self.runtime.block_on(landing.put_file(file)).context(place)?;
+        }
+        Ok(())
     }
 
     fn input_entries(&self, read: &ReadResult) -> Vec<InputEntry> {
@@ -238,6 +261,11 @@ impl<'a> Job<'a> {
         };
         (0..).zip(&self.inputs).map(entry).collect()
     }
+}
+
+/// What a thread gave; its panic goes on here.
+fn join_thread<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Loads directory and rules; all their problems at once.

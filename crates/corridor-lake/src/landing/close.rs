@@ -62,7 +62,7 @@ impl Landing {
         report: &RunReport,
         now: DateTime<Utc>,
     ) -> Result<ClosedLanding, LandingError> {
-        let writing: Vec<Day> = self.days.keys().filter(|day| self.needs_rows(day)).cloned().collect();
+        let writing = self.days_to_write();
         for day in &writing {
             self.leave_numbers_with_strangers(day).await?;
             self.check_counts(day, report)?;

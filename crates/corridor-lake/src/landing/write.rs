@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use corridor_chain::paths::FilePlace;
 use corridor_chain::{Day, FileEntry, Generation, RunIdentity, Table};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a day may change its number. More means that the job does not repeat itself.
 const RETAKES_MAX: u32 = 8;
@@ -71,6 +71,11 @@ impl Landing {
     /// Whether rows of this day are to be written. False for a day that a stopped run closed, and for foreign days.
     pub fn needs_rows(&self, day: &Day) -> bool {
         matches!(self.days.get(day), Some(DayLanding::Writing { .. }))
+    }
+
+    /// The days whose rows are to be written.
+    pub fn days_to_write(&self) -> BTreeSet<Day> {
+        self.days.keys().filter(|day| self.needs_rows(day)).cloned().collect()
     }
 
     /// When the number of a day was taken. A resumed run sees the moment of the first run, so rows that carry it

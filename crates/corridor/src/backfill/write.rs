@@ -14,20 +14,20 @@ use super::statistics::Statistics;
 use anyhow::Result;
 use conflicts::conflicts_of;
 use corridor_chain::Day;
-use corridor_lake::landing::Landing;
+use corridor_lake::landing::NewFile;
 use corridor_lake::spill::Spill;
 use corridor_model::{HourBucket, Ledger, Slice};
 use sink::{FileSink, SliceRows};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 /// Where files go.
-pub struct Target<'t> {
-    /// The landing; None in a dry run.
-    pub landing: Option<&'t Mutex<Landing>>,
-    /// Runs the store's requests.
-    pub runtime: &'t tokio::runtime::Handle,
+pub struct Target {
+    /// Days whose rows are wanted: none in a dry run, nor those that a stopped run has written.
+    pub days: BTreeSet<Day>,
+    /// Takes the files.
+    pub files: SyncSender<NewFile>,
 }
 
 /// What writing counted.
@@ -77,7 +77,7 @@ pub struct HourWork {
 /// Writes hours until the queue ends.
 pub fn write_hours(
     spill: &Spill,
-    target: &Target<'_>,
+    target: &Target,
     queue: &Mutex<Receiver<HourWork>>,
     progress: &Progress,
 ) -> Result<Written> {
@@ -98,7 +98,7 @@ pub fn write_hours(
 
 fn write_hour(
     spill: &Spill,
-    target: &Target<'_>,
+    target: &Target,
     work: HourWork,
     rows: &mut SliceRows,
     written: &mut Written,

@@ -1,22 +1,22 @@
 //! Sink: the slices of one hour become files of its day.
 //!
 //! - In: slices with their rows; at the end the hour's rejects.
-//! - Out: files in the landing, table by table.
+//! - Out: files for the landing, table by table.
 //! - Keeps: the open file of each table.
 //! - Invariants: files are numbered in the order of their rows. Rejects are sorted, so that threads do not show.
 
 use super::{Target, Written};
 use crate::backfill::joined::JoinedSlice;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use corridor_chain::{Day, Table};
-use corridor_lake::landing::{Landing, NewFile};
+use corridor_lake::landing::NewFile;
 use corridor_lake::{
     EncodedFile, FileRoller, FinalRow, RollConfig, StoredRows, evidence_batches, gather, record_batches,
 };
 use corridor_model::HourBucket;
-use std::sync::Mutex;
+use std::sync::mpsc::SyncSender;
 
 /// Rows of an encoded batch.
 const BATCH_ROWS: usize = 8_192;
@@ -35,8 +35,7 @@ pub struct SliceRows {
 
 /// Turns the slices of one hour into files of the lake.
 pub struct FileSink<'s> {
-    landing: &'s Mutex<Landing>,
-    runtime: &'s tokio::runtime::Handle,
+    files: &'s SyncSender<NewFile>,
     day: Day,
     hour: u8,
     events: TableSink,
@@ -59,16 +58,14 @@ impl TableSink {
 }
 
 impl<'s> FileSink<'s> {
-    /// None in a dry run, and for a day whose rows were written by a run that was stopped later.
-    pub fn open(target: &Target<'s>, hour: HourBucket) -> Result<Option<FileSink<'s>>> {
-        let Some(landing) = target.landing else { return Ok(None) };
+    /// None for a day whose rows are not wanted.
+    pub fn open(target: &'s Target, hour: HourBucket) -> Result<Option<FileSink<'s>>> {
         let day = Day::of(hour)?;
-        if !landing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).needs_rows(&day) {
+        if !target.days.contains(&day) {
             return Ok(None);
         }
         Ok(Some(FileSink {
-            landing,
-            runtime: target.runtime,
+            files: &target.files,
             day,
             hour: u8::try_from(hour.0.rem_euclid(24)).context("hour of day")?,
             events: TableSink::new(Table::Events),
@@ -133,9 +130,7 @@ impl<'s> FileSink<'s> {
         };
         sink.files += 1;
         sink.bytes += new.bytes.len() as u64;
-        let mut landing = self.landing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.runtime.block_on(landing.put_file(new))?;
-        Ok(())
+        self.files.send(new).map_err(|_| anyhow!("files are not stored any more"))
     }
 }
 
