@@ -13,6 +13,7 @@ mod entities;
 mod index;
 mod keys;
 mod ladder;
+mod log;
 mod outcome;
 mod place;
 mod reuse;
@@ -155,6 +156,7 @@ pub struct Operator<P> {
     /// Entities by their event id.
     ids: HashTable<u32>,
     index: index::Index,
+    log: log::Log,
     reuse: reuse::ReuseIndex,
     /// Rows that wait for this shard's clock only.
     due_here: Wheel,
@@ -178,6 +180,7 @@ impl<P: Copy + Ord> Operator<P> {
             entities: Entities::default(),
             ids: HashTable::new(),
             index: index::Index::default(),
+            log: log::Log::default(),
             reuse: reuse::ReuseIndex::default(),
             due_here: Wheel::default(),
             due_everywhere: Wheel::default(),
@@ -232,6 +235,7 @@ impl<P: Copy + Ord> Operator<P> {
         self.entities.memory_bytes()
             + self.ids.capacity() * (size_of::<u32>() + 1)
             + self.index.memory_bytes()
+            + self.log.memory_bytes()
             + self.reuse.memory_bytes()
     }
 

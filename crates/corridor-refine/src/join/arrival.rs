@@ -12,6 +12,7 @@ use super::entities::{Entities, Peer, Peers, Role};
 use super::index::Found;
 use super::keys::{Probe, probes_of};
 use super::ladder::{Rungs, opposite, rungs_of_pair, slack_of};
+use super::log::Asked;
 use super::shard::ShardId;
 use super::{Emitted, JoinConfig, Operator, reuse};
 use corridor_model::{EventId, JoinFacts, JoinMethod, Key128, Micros, Side};
@@ -23,6 +24,8 @@ use std::hash::BuildHasher;
 pub(super) struct Newcomers {
     /// In the order of arrival.
     ids: Vec<u32>,
+    /// Arrivals before theirs.
+    arrivals_before: u64,
     probes: Vec<Probe>,
     users: Vec<(Key128, u32)>,
 }
@@ -75,12 +78,17 @@ impl<P: Copy + Ord> Operator<P> {
     /// Lets a new entity meet those already here, at once or at the next tick.
     pub(super) fn arrive(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
         let newcomers = &mut self.newcomers;
-        let facts = &self.entities.get(id).facts;
-        newcomers.users.extend(reuse::key_of(facts).map(|key| (key, id)));
-        if facts.is_eligible {
+        let entity = self.entities.get_mut(id);
+        newcomers.users.extend(reuse::key_of(&entity.facts).map(|key| (key, id)));
+        if entity.facts.is_eligible {
             let turn = u32::try_from(newcomers.ids.len()).expect("memory ends before 2^32 entities");
             newcomers.ids.push(id);
-            probes_of(facts, (id, turn), &self.hasher, &mut newcomers.probes);
+            let probe_count = newcomers.probes.len();
+            probes_of(&entity.facts, (id, turn), &self.hasher, &mut newcomers.probes);
+            entity.arrival = newcomers.arrivals_before + newcomers.ids.len() as u64;
+            entity.is_logged = entity.facts.side == Side::Kong && newcomers.probes.len() > probe_count;
+            entity.is_indexed = entity.facts.side == Side::Azure;
+            self.index.count_counted(&entity.facts);
         }
         if self.config.shard_count > 1 {
             self.settle(out);
@@ -92,6 +100,12 @@ impl<P: Copy + Ord> Operator<P> {
         let mut newcomers = std::mem::take(&mut self.newcomers);
         let mut found = std::mem::take(&mut self.scratch.found);
         self.mark_reused(&mut newcomers.users);
+        // Kong newcomers may look where an Azure newcomer does not.
+        let asks =
+            |probe: &&Probe| probe.side == Side::Azure && (probe.is_found() || self.index.may_find(probe));
+        let asked = Asked::of(newcomers.probes.iter().filter(asks).map(|probe| probe.hash));
+        self.recall(&asked);
+        self.log_unasked(&asked, &mut newcomers);
         self.index.order(&mut newcomers.probes);
         for probe in newcomers.probes.drain(..) {
             self.index.meet_few(&probe, &self.entities, &mut found);
@@ -111,6 +125,7 @@ impl<P: Copy + Ord> Operator<P> {
         }
         found.pairs.clear();
         found.hot.clear();
+        newcomers.arrivals_before += newcomers.ids.len() as u64;
         newcomers.ids.clear();
         self.scratch.found = found;
         self.newcomers = newcomers;
@@ -118,6 +133,47 @@ impl<P: Copy + Ord> Operator<P> {
             self.forget_if_possible(id);
         }
         self.sweep();
+    }
+
+    /// Puts the Kong events that are asked for into the index.
+    fn recall(&mut self, asked: &Asked) {
+        let (mut asked_for, mut all) = (Vec::new(), Vec::new());
+        self.log.ask(asked, &self.entities, &mut asked_for, &mut all);
+        let mut probes = std::mem::take(&mut self.scratch.probes);
+        for (ids, is_all) in [(asked_for, false), (all, true)] {
+            for id in ids {
+                probes.clear();
+                probes_of(&self.entities.get(id).facts, (id, 0), &self.hasher, &mut probes);
+                for probe in probes.iter().filter(|probe| probe.is_found()) {
+                    if is_all || asked.contains(probe.hash) {
+                        self.index.insert(probe, &self.entities);
+                    }
+                }
+                self.entities.get_mut(id).is_indexed = true;
+            }
+        }
+        self.scratch.probes = probes;
+    }
+
+    /// Takes the probes of Kong newcomers away that find nobody and that nobody asks for.
+    fn log_unasked(&mut self, asked: &Asked, newcomers: &mut Newcomers) {
+        let mut last = None;
+        let Newcomers { probes, arrivals_before, .. } = newcomers;
+        probes.retain(|probe| {
+            if probe.side == Side::Azure {
+                return true;
+            }
+            if last.replace(probe.turn) != Some(probe.turn) {
+                self.log.enter(*arrivals_before + 1 + u64::from(probe.turn));
+            }
+            let stays = asked.contains(probe.hash) || self.index.contains(probe.hash);
+            if stays {
+                self.entities.get_mut(probe.id).is_indexed = true;
+            } else if probe.is_found() {
+                self.log.push(probe.hash, probe.id);
+            }
+            stays
+        });
     }
 
     /// Judges the pairs of one newcomer: with the others found already, and with those under hot keys.
@@ -132,7 +188,7 @@ impl<P: Copy + Ord> Operator<P> {
         let (other_side, span) = (opposite(entity.facts.side), entity.span());
         let mut pairing = Pairing {
             id,
-            arrival: self.entities.next_arrival(),
+            meeting: self.entities.next_meeting(),
             entities: &mut self.entities,
             config: &self.config,
             filled: &mut scratch.filled,
@@ -184,10 +240,10 @@ pub(super) fn hash_of_id(event_id: &EventId, hasher: &RandomState) -> u64 {
     hasher.hash_one(u64::from_le_bytes(*head))
 }
 
-/// One arrival and what it changes.
+/// The meeting of one newcomer, and what it changes.
 struct Pairing<'a, P> {
     id: u32,
-    arrival: u64,
+    meeting: u64,
     entities: &'a mut Entities<P>,
     config: &'a JoinConfig,
     filled: &'a mut Vec<(u32, JoinMethod)>,
@@ -195,9 +251,9 @@ struct Pairing<'a, P> {
 }
 
 impl<P: Copy> Pairing<'_, P> {
-    /// Judges the pair with `other`, once per arrival.
+    /// Judges the pair with `other`, once per meeting.
     fn judge(&mut self, other: u32, out: &mut Vec<Emitted<P>>) {
-        if !self.entities.get_mut(other).is_news_to(self.arrival) {
+        if !self.entities.get_mut(other).is_news_to(self.meeting) {
             return;
         }
         let (kong, azure) = match self.entities.get(self.id).facts.side {

@@ -56,6 +56,9 @@ impl<P: Copy + Ord> Operator<P> {
         leaving.ids.push(id);
         leaving.users.extend(reuse::key_of(facts).map(|key| (key, id)));
         if facts.is_eligible {
+            self.index.uncount_counted(facts);
+        }
+        if entity.is_indexed {
             probes_of(facts, (id, 0), &self.hasher, &mut leaving.probes);
         }
     }
@@ -73,7 +76,11 @@ impl<P: Copy + Ord> Operator<P> {
             self.reuse.remove(user, &self.entities);
         }
         for id in leaving.ids.drain(..) {
-            let hash = hash_of_id(&self.entities.get(id).facts.summary.event_id, &self.hasher);
+            let entity = self.entities.get(id);
+            if entity.is_logged {
+                self.log.leave(entity.arrival, &self.entities);
+            }
+            let hash = hash_of_id(&entity.facts.summary.event_id, &self.hasher);
             if let Ok(entry) = self.ids.find_entry(hash, |other| *other == id) {
                 entry.remove();
             }

@@ -54,13 +54,19 @@ pub(super) struct Entity<P> {
     pub(super) is_overdue: bool,
     /// It is forgotten by the end of the call.
     pub(super) is_leaving: bool,
+    /// Its place among all that arrived and may have partners, from 1; 0 for others.
+    pub(super) arrival: u64,
+    /// The log may hold keys of it.
+    pub(super) is_logged: bool,
+    /// The index may hold it.
+    pub(super) is_indexed: bool,
     /// Its correlation id is used by another principal.
     pub(super) is_reused: bool,
     /// The row leaves although ticks of other shards are missing.
     pub(super) lacks_ticks: bool,
     /// Number of peer lists that name it.
     references: u32,
-    /// The arrival that looked at it last.
+    /// The meeting that looked at it last.
     seen_by: u64,
 }
 
@@ -76,6 +82,9 @@ impl<P: Copy> Entity<P> {
             forget,
             is_overdue: false,
             is_leaving: false,
+            arrival: 0,
+            is_logged: false,
+            is_indexed: false,
             is_reused: false,
             lacks_ticks: false,
             references: 0,
@@ -112,9 +121,9 @@ impl<P: Copy> Entity<P> {
         self.is_overdue && self.references == 0 && !matches!(self.role, Role::Pending(_))
     }
 
-    /// Marks it as seen by an arrival; true the first time.
-    pub(super) fn is_news_to(&mut self, arrival: u64) -> bool {
-        std::mem::replace(&mut self.seen_by, arrival) != arrival
+    /// Marks it as seen in a meeting; true the first time.
+    pub(super) fn is_news_to(&mut self, meeting: u64) -> bool {
+        std::mem::replace(&mut self.seen_by, meeting) != meeting
     }
 }
 
@@ -127,12 +136,12 @@ const BLOCK_BITS: u32 = 10;
 pub(super) struct Entities<P> {
     blocks: Vec<Vec<Option<Entity<P>>>>,
     free: Vec<u32>,
-    arrival_count: u64,
+    meeting_count: u64,
 }
 
 impl<P> Default for Entities<P> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new(), arrival_count: 0 }
+        Self { blocks: Vec::new(), free: Vec::new(), meeting_count: 0 }
     }
 }
 
@@ -164,10 +173,14 @@ impl<P: Copy> Entities<P> {
         &mut self.blocks[(id >> BLOCK_BITS) as usize][id as usize % BLOCK]
     }
 
+    /// The entity that has a number now, if any.
+    pub(super) fn find(&self, id: u32) -> Option<&Entity<P>> {
+        self.blocks[(id >> BLOCK_BITS) as usize][id as usize % BLOCK].as_ref()
+    }
+
     /// An entity by its number.
     pub(super) fn get(&self, id: u32) -> &Entity<P> {
-        let slot = &self.blocks[(id >> BLOCK_BITS) as usize][id as usize % BLOCK];
-        slot.as_ref().expect("numbers are dropped with their entity")
+        self.find(id).expect("numbers are dropped with their entity")
     }
 
     /// An entity by its number.
@@ -175,10 +188,10 @@ impl<P: Copy> Entities<P> {
         self.slot_mut(id).as_mut().expect("numbers are dropped with their entity")
     }
 
-    /// A new number for an arrival; see [`Entity::is_news_to`].
-    pub(super) fn next_arrival(&mut self) -> u64 {
-        self.arrival_count += 1;
-        self.arrival_count
+    /// A new number for a meeting; see [`Entity::is_news_to`].
+    pub(super) fn next_meeting(&mut self) -> u64 {
+        self.meeting_count += 1;
+        self.meeting_count
     }
 
     /// A peer list names it.

@@ -2,7 +2,7 @@
 //!
 //! - In: probes of events, many at a time; those of one key in the order of arrival.
 //! - Out: possible partners near a span.
-//! - Keeps: per key and side, the events found there.
+//! - Keeps: per key and side, the events found there; not those whose keys are in the log.
 //! - Invariants: under a hot key, events that have too many peers already stand apart, so that a new event
 //!   looks at those only until it has too many itself. Work per event stays bounded by the limit.
 
@@ -11,7 +11,7 @@ use super::keys::{Probe, Use};
 use super::ladder::opposite;
 use super::place;
 use super::timeline::{Span, Timeline};
-use corridor_model::Side;
+use corridor_model::{JoinFacts, Side};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -142,7 +142,7 @@ pub(super) struct Index {
     slots: HashMap<u64, Slot, RandomState>,
     lanes: Vec<Lanes>,
     free_lanes: Vec<u32>,
-    /// Number of entries for correlation ids with a counter.
+    /// Number of correlation ids with a counter, of events here and in the log.
     counted_count: usize,
     spare: Vec<Probe>,
 }
@@ -163,18 +163,57 @@ impl Index {
         place::order(probes, &mut self.spare, self.slots.capacity(), |probe| hasher.hash_one(probe.hash));
     }
 
+    /// An event arrived that may be found here.
+    pub(super) fn count_counted(&mut self, facts: &JoinFacts) {
+        self.counted_count += counted_of(facts);
+    }
+
+    /// It leaves.
+    pub(super) fn uncount_counted(&mut self, facts: &JoinFacts) {
+        self.counted_count -= counted_of(facts);
+    }
+
+    /// Whether a probe looks for what can exist: many gateways give no counters at all.
+    pub(super) fn may_find(&self, probe: &Probe) -> bool {
+        probe.looks() && (probe.usage != Use::LookAtCounted || self.counted_count > 0)
+    }
+
+    /// Whether anything stands under a key.
+    pub(super) fn contains(&self, hash: u64) -> bool {
+        self.slots.contains_key(&hash)
+    }
+
+    /// Puts an event under a key that has met its partners there. It may be there already.
+    pub(super) fn insert<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>) {
+        match self.slots.entry(probe.hash) {
+            Entry::Vacant(slot) => {
+                slot.insert(Slot::One(probe.side, probe.id));
+            }
+            Entry::Occupied(mut slot) => {
+                if let Slot::One(side, other) = *slot.get() {
+                    if (side, other) == (probe.side, probe.id) {
+                        return;
+                    }
+                    let number = add(&mut self.lanes, &mut self.free_lanes, Lanes::of(side, other));
+                    slot.insert(Slot::Many(number));
+                }
+                if let Slot::Many(number) = *slot.get() {
+                    self.lanes[number as usize].lane_mut(probe.side).insert(probe, entities);
+                }
+            }
+        }
+    }
+
     /// Puts a newcomer under a key if it is to be found there, and adds to `found` the events of the other
     /// side. Under a hot key it does nothing but say so.
     pub(super) fn meet_few<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>, found: &mut Found) {
-        if probe.usage == Use::LookAtCounted && self.counted_count == 0 {
-            // Many gateways give no counters at all.
+        if !probe.is_found() && !self.may_find(probe) {
             return;
         }
         let slot = match self.slots.entry(probe.hash) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(slot) => {
                 if probe.is_found() {
-                    self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
                     slot.insert(Slot::One(probe.side, probe.id));
                 }
                 return;
@@ -200,7 +239,6 @@ impl Index {
             return;
         }
         if probe.is_found() {
-            self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
             lanes.lane_mut(probe.side).insert(probe, entities);
         }
         if probe.looks() {
@@ -226,9 +264,7 @@ impl Index {
             lanes.lane_mut(probe.side).insert(probe, entities);
         }
         let span = entities.get(probe.id).span();
-        let has_full = probe.looks() && lanes.lane(opposite(probe.side)).open_near(span, slack, out);
-        self.counted_count += usize::from(probe.usage == Use::BeFoundAsCounted);
-        has_full
+        probe.looks() && lanes.lane(opposite(probe.side)).open_near(span, slack, out)
     }
 
     fn lanes_mut(&mut self, hash: u64) -> Option<&mut Lanes> {
@@ -259,9 +295,6 @@ impl Index {
 
     /// Removes an event from under a key.
     pub(super) fn remove<P: Copy>(&mut self, probe: &Probe, entities: &Entities<P>) {
-        if probe.usage == Use::BeFoundAsCounted {
-            self.counted_count -= 1;
-        }
         let Entry::Occupied(mut slot) = self.slots.entry(probe.hash) else { return };
         let number = match *slot.get() {
             Slot::One(side, id) => {
@@ -307,6 +340,10 @@ impl Index {
             + self.lanes.capacity() * size_of::<Lanes>()
             + self.spare.capacity() * size_of::<Probe>()
     }
+}
+
+fn counted_of(facts: &JoinFacts) -> usize {
+    facts.correlation_ids.iter().filter(|id| id.counter.is_some()).count()
 }
 
 fn add(lanes: &mut Vec<Lanes>, free: &mut Vec<u32>, new: Lanes) -> u32 {
