@@ -7,9 +7,9 @@
 //!
 //! Modules stand in flow order: split → parse → identify → classify → redact → facts → join.
 
-mod scalar;
-
+mod object;
 mod reader;
+mod scalar;
 
 mod call;
 

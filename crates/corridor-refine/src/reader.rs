@@ -9,7 +9,8 @@
 mod scan;
 mod tail;
 
-use crate::scalar::{FromObject, Place, RAW};
+use crate::object::{FromObject, Place};
+use crate::scalar::RAW;
 use scan::{blank_end, number_end, plain_end, value_end};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;

@@ -4,7 +4,8 @@
 //! - Out: provider, models, token counts, and what guards decided.
 //! - Invariants: payloads, prompts, answers and block reasons are never kept.
 
-use crate::scalar::{FromObject, Key, Scalar, field_by_value, lenient_object};
+use crate::object::{FromObject, field_by_value, lenient_object};
+use crate::scalar::{Key, Scalar};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;

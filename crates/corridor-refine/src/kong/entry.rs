@@ -8,9 +8,8 @@
 use super::ai::Ai;
 use super::headers::{RequestHeaders, ResponseHeaders};
 use super::query::QueryNames;
-use crate::scalar::{
-    Field, FromObject, Key, List, Raw, Scalar, deserialize_object, field_by_value, lenient_object,
-};
+use crate::object::{Field, FromObject, deserialize_object, field_by_value, lenient_object};
+use crate::scalar::{Key, List, Raw, Scalar};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;

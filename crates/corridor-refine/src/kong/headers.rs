@@ -4,8 +4,9 @@
 //! - Out: [`RequestHeaders`], [`ResponseHeaders`]; of a repeated header the first value, as Kong's plugins do.
 //! - Invariants: names are compared in lower case; a value that is a secret is never kept, only that it was sent.
 
+use crate::object::{Field, FromObject, deserialize_object};
 use crate::redact;
-use crate::scalar::{Field, FromObject, Key, Scalar, deserialize_object};
+use crate::scalar::{Key, Scalar};
 use serde::de::{IgnoredAny, MapAccess};
 use std::borrow::Cow;
 

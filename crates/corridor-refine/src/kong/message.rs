@@ -3,8 +3,9 @@
 //! - In: the custom field `denial.message`: JSON, HTML, XML or plain text, often cut off.
 //! - Out: the sentence, without markup and request id.
 
+use crate::object::lenient_object;
 use crate::redact;
-use crate::scalar::{Scalar, lenient_object};
+use crate::scalar::Scalar;
 use std::borrow::Cow;
 
 /// Longest sentence that is kept, in bytes.

@@ -3,7 +3,8 @@
 //! - In: `request.querystring` (decoded) and the query of `request.uri` (as received): plugins change the first only.
 //! - Out: names, sorted, without repeats, separated by commas, at most [`NAMES_BYTES_MAX`] bytes.
 
-use crate::scalar::{FromObject, Key, Scalar, deserialize_object};
+use crate::object::{FromObject, deserialize_object};
+use crate::scalar::{Key, Scalar};
 use serde::de::MapAccess;
 use std::borrow::Cow;
 

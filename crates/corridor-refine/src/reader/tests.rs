@@ -1,5 +1,6 @@
 use super::*;
-use crate::scalar::{Key, List, Raw, Scalar, deserialize_object, lenient_object};
+use crate::object::{deserialize_object, lenient_object};
+use crate::scalar::{Key, List, Raw, Scalar};
 use proptest::prelude::*;
 
 lenient_object! {
