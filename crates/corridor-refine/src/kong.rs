@@ -19,6 +19,7 @@ mod query;
 mod unwrap;
 mod verdict;
 
+use crate::object::Place;
 use crate::reader::read_usual;
 use crate::refiner::{Context, Explanation, Outcome, Record, Refined, reject};
 use crate::{canonical, redact};
@@ -39,7 +40,7 @@ pub fn refine_entry(record: Record<'_>, context: &Context, sink: &mut dyn FnMut(
 pub fn refine_alone(bytes: &[u8], context: &Context, sink: &mut dyn FnMut(Outcome<'_>)) -> bool {
     let mut entry = Entry::default();
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let is_object = text.starts_with('{') && read_usual(text, &mut entry).is_ok();
+    let is_object = text.starts_with('{') && read_usual(text, Place(&mut entry)).is_some();
     if !is_object || entry.may_be_envelope() {
         return false;
     }

@@ -18,7 +18,7 @@ use std::fmt;
 
 /// Fills `object`, which is empty, from the text's members. JSON of another kind leaves it empty.
 pub(crate) fn read_object<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> serde_json::Result<()> {
-    if read_usual(text, object).is_ok() {
+    if read_usual(text, Place(object)).is_some() {
         return Ok(());
     }
     *object = T::default();
@@ -27,16 +27,16 @@ pub(crate) fn read_object<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) 
     thorough.end()
 }
 
-/// The same for usual JSON; for the rest says so, and leaves anything in `object`.
-pub(crate) fn read_usual<'j, T: FromObject<'j>>(text: &'j str, object: &mut T) -> Result<(), Unusual> {
+/// What the seed reads from the text. None when the reader gives up, perhaps after the seed has read a part.
+pub(crate) fn read_usual<'j, S: DeserializeSeed<'j>>(text: &'j str, seed: S) -> Option<S::Value> {
     let mut reader = Reader { text, at: 0, depth: 0, copied: None };
-    Place(object).deserialize(&mut reader)?;
-    if blank_end(text.as_bytes(), reader.at) == text.len() { Ok(()) } else { Err(Unusual) }
+    let value = seed.deserialize(&mut reader).ok()?;
+    (blank_end(text.as_bytes(), reader.at) == text.len()).then_some(value)
 }
 
 /// Given up: the text is unusual, or no JSON.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Unusual;
+struct Unusual;
 
 impl fmt::Display for Unusual {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

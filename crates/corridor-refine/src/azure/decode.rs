@@ -6,8 +6,9 @@
 //!   inside strings is read at most two levels deep; an unexpected form of a value never fails the record.
 
 use super::fields::{Action, FIELD_COUNT, Field, PairList, Scope, action};
+use crate::reader::read_usual;
+use crate::scalar;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -48,14 +49,21 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Reads a record. None when the text is no JSON object.
+    /// Reads a record, which must be a JSON object.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         let mut raw = Self::empty();
+        if text.starts_with('{') && read_usual(text, raw.walk()).is_some() {
+            return Ok(raw);
+        }
+        raw = Self::empty();
         let mut json = serde_json::Deserializer::from_str(text);
-        Walk::<Borrowed> { raw: &mut raw, scope: Scope::Top, texts: 0, keep: PhantomData }
-            .deserialize(&mut json)?;
+        raw.walk().deserialize(&mut json)?;
         json.end()?;
         Ok(raw)
+    }
+
+    fn walk(&mut self) -> Walk<'_, 'a, Borrowed> {
+        Walk { raw: self, scope: Scope::Top, texts: 0, keep: PhantomData }
     }
 
     /// A value, trimmed.
@@ -189,12 +197,12 @@ impl<'de, 'a, K: Keep<'de, 'a>> Visitor<'de> for Walk<'_, 'a, K> {
                     map.next_value_seed(PairsOf::<K> { raw: self.raw, list, texts, keep: PhantomData })?;
                 }
                 Action::Leftover => {
-                    let value = map.next_value::<&'de RawValue>()?;
+                    let value = map.next_value::<scalar::Raw<'de>>()?;
                     let name = match name {
                         Cow::Borrowed(name) => K::keep(name),
                         Cow::Owned(name) => Cow::Owned(name),
                     };
-                    self.raw.leftovers.push((name, K::keep(value.get())));
+                    self.raw.leftovers.push((name, K::keep(value.0)));
                 }
                 Action::Skip => {
                     map.next_value::<IgnoredAny>()?;
@@ -328,8 +336,8 @@ impl<'de, 'a, K: Keep<'de, 'a>> Visitor<'de> for Slot<'_, 'a, K> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut joined = String::new();
-        while let Some(item) = seq.next_element::<&'de RawValue>()? {
-            let Ok(text) = serde_json::from_str::<Cow<'_, str>>(item.get()) else { continue };
+        while let Some(item) = seq.next_element::<scalar::Raw<'de>>()? {
+            let Ok(text) = serde_json::from_str::<Cow<'_, str>>(item.0) else { continue };
             if !joined.is_empty() {
                 joined.push(',');
             }

@@ -74,6 +74,11 @@ impl<'j, 'o> Copier<'j, 'o> {
         Some(rest[length])
     }
 
+    /// Whether all that was read since `start` is copied as it stands.
+    pub(super) fn is_kept_since(&self, start: usize) -> bool {
+        self.kept <= start
+    }
+
     /// Reads bytes that are known.
     pub(super) fn pass(&mut self, length: usize) {
         self.at += length;

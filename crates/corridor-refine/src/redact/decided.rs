@@ -1,9 +1,10 @@
 //! Decided: the names that a thread has met, with what was decided for each.
 //!
-//! - In: the rest of a text that begins with a member's name, or the name.
-//! - Out: the [`Decision`] for it.
-//! - Keeps: at most [`NAMES_MAX`] names of each parent rule and side; after each name those that followed it.
-//! - Invariants: what is remembered is what [`Decision::of`] says.
+//! - In: the rest of a text that begins with a member's name, or the name; objects that were told as they stand.
+//! - Out: the [`Decision`] for a name; how long an object is that was told before.
+//! - Keeps: at most [`NAMES_MAX`] names of each parent rule and side; after each name those that followed it; at most
+//!   [`OBJECTS_MAX`] objects.
+//! - Invariants: what is remembered is what [`Decision::of`] says, and whole objects, byte by byte.
 
 use super::rule::{Decision, Rule};
 use corridor_model::Side;
@@ -26,7 +27,28 @@ pub(super) struct Decided {
     places: [HashMap<Box<str>, usize>; GROUP_COUNT],
     /// The name met last.
     last: usize,
+    /// Gateways write the same route and service with each request.
+    objects: HashMap<Head, Box<[u8]>>,
 }
+
+/// The name an object stands under, its depth, and how it begins.
+type Head = (usize, u32, [u8; HEAD_BYTES]);
+
+/// Enough for an id.
+const HEAD_BYTES: usize = 48;
+
+/// Of a thread. Then it forgets them all.
+const OBJECTS_MAX: usize = 1_024;
+
+/// Shorter objects are read as soon as found; longer ones take much memory.
+const OBJECT_BYTES: std::ops::RangeInclusive<usize> = 64..=4_096;
+
+/// An object that comes again is worth so many that do not.
+const AGAIN_WORTH: i32 = 4;
+
+/// Under a name worth less, objects are not remembered any more.
+const WORTH_MIN: i32 = -64;
+const WORTH_MAX: i32 = 256;
 
 struct Known {
     /// Parent and side.
@@ -36,6 +58,8 @@ struct Known {
     opening: Option<Opening>,
     /// The names that followed, the last one first.
     next: [usize; 2],
+    /// How often the object under this name was one told before.
+    worth: i32,
 }
 
 thread_local! {
@@ -43,6 +67,7 @@ thread_local! {
         known: Vec::new(),
         places: std::array::from_fn(|_| HashMap::default()),
         last: 0,
+        objects: HashMap::default(),
     });
 }
 
@@ -86,11 +111,38 @@ impl Decided {
         self.known[place].decision
     }
 
+    /// The length of the object that `rest` begins with, if the same one was told under the name at `place`.
+    pub(super) fn told_length(&mut self, place: usize, depth: u32, rest: &[u8]) -> Option<usize> {
+        let known = &mut self.known[place];
+        if known.worth < WORTH_MIN {
+            return None;
+        }
+        let object = self.objects.get(&(place, depth, *rest.first_chunk()?));
+        let length = object.filter(|object| rest.starts_with(object)).map(|object| object.len());
+        let worth = if length.is_some() { AGAIN_WORTH } else { -1 };
+        known.worth = (known.worth + worth).min(WORTH_MAX);
+        length
+    }
+
+    /// Remembers an object that was told as it stands.
+    pub(super) fn remember_told(&mut self, place: usize, depth: u32, object: &[u8]) {
+        if self.known[place].worth < WORTH_MIN || !OBJECT_BYTES.contains(&object.len()) {
+            return;
+        }
+        if self.objects.len() >= OBJECTS_MAX {
+            self.objects.clear();
+        }
+        if let Some(head) = object.first_chunk() {
+            self.objects.insert((place, depth, *head), object.into());
+        }
+    }
+
     fn remember(&mut self, group: usize, name: &str, decision: Decision) -> usize {
         let place = self.known.len();
         let is_written_so = !name.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
+        let decision = Decision { place: Some(place), ..decision };
         let opening = is_written_so.then(|| Opening::of(name));
-        self.known.push(Known { group, decision, opening, next: [0, 0] });
+        self.known.push(Known { group, decision, opening, next: [0, 0], worth: 0 });
         self.places[group].insert(name.into(), place);
         place
     }

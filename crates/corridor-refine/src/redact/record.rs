@@ -96,7 +96,10 @@ impl Transcoder<'_> {
             };
             copier.next()?;
             let start = copier.at();
-            self.value(copier, child, depth + 1)?;
+            match decision.place.filter(|_| !hides_value) {
+                Some(place) => self.value_at(place, copier, child, depth + 1)?,
+                None => self.value(copier, child, depth + 1)?,
+            }
             if decision.role == Some(PairRole::Name) {
                 pair = pair.or(copier.part(start, copier.at()));
             }
@@ -105,6 +108,23 @@ impl Transcoder<'_> {
             }
             copier.pass(1);
         }
+    }
+
+    /// The value under a name that is remembered. What was told of an object without a key is told again.
+    fn value_at(&mut self, place: usize, copier: &mut Copier<'_, '_>, rule: Rule, depth: u32) -> Option<()> {
+        if copier.next()? != b'{' || self.pseudonyms.is_some() || self.nested > 0 {
+            return self.value(copier, rule, depth);
+        }
+        if let Some(length) = self.decided.told_length(place, depth, copier.rest()) {
+            copier.pass(length);
+            return Some(());
+        }
+        let start = copier.at();
+        self.value(copier, rule, depth)?;
+        if copier.is_kept_since(start) {
+            self.decided.remember_told(place, depth, copier.part(start, copier.at()).as_bytes());
+        }
+        Some(())
     }
 
     /// Reads a member's name and its colon.

@@ -62,6 +62,8 @@ pub(super) struct Decision {
     pub(super) has_plain_name: bool,
     /// Whether the name may be that of a user.
     pub(super) may_name_user: bool,
+    /// Where the name is remembered, if it is.
+    pub(super) place: Option<usize>,
 }
 
 impl Decision {
@@ -72,6 +74,7 @@ impl Decision {
             role: pair_role(name, parent, side),
             has_plain_name: matches!(mask_text(name, &mut 0), Cow::Borrowed(_)),
             may_name_user: name.contains('@'),
+            place: None,
         }
     }
 }
