@@ -123,6 +123,7 @@ fn refine_parsed<'e>(
     let mut event = event::event_of(entry, record, found);
     event.findings = findings;
     redact::sweep(&mut event);
+    event::cap_texts(&mut event);
     if let Some(pseudonyms) = &context.pseudonyms {
         pseudonyms.apply(&mut event);
     }

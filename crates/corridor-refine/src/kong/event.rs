@@ -2,7 +2,7 @@
 //!
 //! - In: the entry and what the stages found.
 //! - Out: the event under the evidence columns, before the sweep and the pseudonyms.
-//! - Invariants: texts are borrowed and never longer than their column; numbers out of range are missing.
+//! - Invariants: texts are borrowed; numbers out of range are missing.
 
 use super::credential::{Credential, credential_id};
 use super::entry::Entry;
@@ -68,11 +68,6 @@ pub(super) fn event_of<'e>(entry: &'e Entry<'_>, record: &Record<'_>, found: Fou
         + entry.ai.texts_withheld;
     event.extra = extra_of(entry, &mut withheld).map(Cow::Owned);
     event.redactions = withheld;
-    event.for_each_text_mut(|name, text| {
-        if text.len() > LONGEST_MIN {
-            cap(text, longest(name));
-        }
-    });
     event
 }
 
@@ -203,6 +198,16 @@ fn millis(value: &Scalar<'_>) -> Option<i64> {
 
 /// No column is narrower.
 const LONGEST_MIN: usize = 16;
+
+/// Cuts texts to the length of their column. The search for secrets comes before: a token that was cut has lost its
+/// shape, and what is left of it is still secret.
+pub(super) fn cap_texts(event: &mut Event<'_>) {
+    event.for_each_text_mut(|name, text| {
+        if text.len() > LONGEST_MIN {
+            cap(text, longest(name));
+        }
+    });
+}
 
 /// Longest text of a column, in bytes, as `schemas/evidence.toml` has it.
 fn longest(column: &str) -> usize {

@@ -316,6 +316,47 @@ proptest! {
     }
 }
 
+/// Ids, names, methods and versions, which any sender may fill with anything.
+const NAMED_FIELDS: [&str; 16] = [
+    "/request/id",
+    "/request/method",
+    "/request/tls/version",
+    "/identity/tid",
+    "/identity/oid",
+    "/identity/azp",
+    "/identity/upn",
+    "/consumer/id",
+    "/consumer/username",
+    "/client_ip",
+    "/workspace_name",
+    "/route/name",
+    "/service/name",
+    "/upstream_status",
+    "/auth_scheme",
+    "/correlation_id",
+];
+
+#[test]
+fn a_token_longer_than_its_column_is_masked_before_it_is_cut() {
+    let token = format!("eyJhbGciOiJIUzI1NiJ9.{}.{}", "MiddleOfTheClaims".repeat(60), "s".repeat(43));
+    for field in NAMED_FIELDS {
+        let mut entry = json!({
+            "started_at": 1_763_972_345_678_i64, "client_ip": "10.0.0.1", "workspace_name": "", "upstream_status": "200",
+            "request": {"id": "", "method": "GET", "uri": "/", "tls": {"version": ""}},
+            "identity": {"tid": "", "oid": "", "azp": "", "upn": ""}, "consumer": {"id": "", "username": ""},
+            "route": {"name": ""}, "service": {"name": ""}, "auth_scheme": "", "correlation_id": "",
+            "response": {"status": 200}
+        });
+        *entry.pointer_mut(field).expect(field) = token.as_str().into();
+        with_refined(&entry.to_string(), &Context::default(), |refined| {
+            refined
+                .event
+                .for_each_text(|name, text| assert!(!text.contains("OfThe"), "{field} in {name}: {text}"));
+        })
+        .unwrap();
+    }
+}
+
 #[test]
 fn principals_are_named_as_far_as_the_entry_can_be_believed() {
     const OID: &str = "5f0c9a7e-2b41-4c8f-9d36-8e1b7a2c4d55";

@@ -392,6 +392,23 @@ fn sweep_masks_every_text_column_and_counts() {
 }
 
 #[test]
+fn ids_methods_and_versions_are_swept_too() {
+    let mut event = Event::new(Source::Kong, "http".into(), EventId([0; 32]), Micros(0));
+    let sent = [
+        &mut event.tenant_id,
+        &mut event.object_id,
+        &mut event.app_id,
+        &mut event.auth_method,
+        &mut event.http_method,
+        &mut event.tls_version,
+    ];
+    let sent = sent.map(|text| *text = Some(JWT.into())).len();
+    sweep(&mut event);
+    event.for_each_text(|column, text| assert_eq!(text, MASK, "{column}"));
+    assert_eq!(event.redactions as usize, sent);
+}
+
+#[test]
 fn hostile_text_takes_linear_time() {
     for piece in [
         "token",
