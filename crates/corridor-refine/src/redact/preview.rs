@@ -5,6 +5,7 @@
 //! - Invariants: content that a whole record would lose (bodies, query values, statements) is lost here too.
 
 use super::{MASK, mask_text, secret_name};
+use std::borrow::Cow;
 
 const CHARS_MAX: usize = 512;
 
@@ -47,13 +48,35 @@ pub(super) fn head(text: &str) -> String {
             end -= 1;
         }
     }
-    let withheld = withhold_members(&text[..end]);
+    let withheld = withhold_members(&unescape(&text[..end]));
     let masked = mask_text(&withheld, &mut 0);
     let is_hostile = |c: char| {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     masked.chars().take(CHARS_MAX).map(|c| if is_hostile(c) { ' ' } else { c }).collect()
+}
+
+/// Letters and digits that JSON escapes hide from the search for names and tokens. Other escapes stay.
+fn unescape(text: &str) -> Cow<'_, str> {
+    const MARK: &str = "\\u00";
+    let mut parts = text.split(MARK);
+    let Some(first) = parts.next().filter(|first| first.len() < text.len()) else {
+        return Cow::Borrowed(text);
+    };
+    let mut plain = String::with_capacity(text.len());
+    plain.push_str(first);
+    for part in parts {
+        let code = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code.filter(u8::is_ascii_alphanumeric) {
+            Some(letter) => {
+                plain.push(char::from(letter));
+                plain.push_str(&part[2..]);
+            }
+            None => plain.extend([MARK, part]),
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Replaces the value after each withheld name, to its end or, when it is cut off, to the end of the text.
@@ -157,6 +180,10 @@ mod tests {
             r#"{"a":1,"body":"[redacted]","b":2}"#
         );
         assert_eq!(head(r#"{"QueryString":{"card":"4111"#), r#"{"QueryString":"[redacted]""#);
+        assert_eq!(
+            head(r#"{"\u0062ody":"x","n":"\u0065yJ\u00e9\u002""#),
+            r#"{"body":"[redacted]","n":"eyJ\u00e9\u002""#
+        );
         assert!(memchr::memmem::find(head("a\r\nb\u{202e}c\0").as_bytes(), b"\n").is_none());
         assert_eq!(head(&"é".repeat(20_000)).chars().count(), CHARS_MAX);
     }

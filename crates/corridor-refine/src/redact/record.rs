@@ -199,6 +199,8 @@ impl Transcoder<'_> {
             Rule::Query | Rule::Withhold => None,
             Rule::AuthorizationOrText if !looks_like_json(&text) => None,
             Rule::Sql => {
+                // First, because a token that is taken for names and literals loses its shape.
+                let text = mask_text(&text, &mut self.count);
                 let (statement, literal_count) = sql::normalise(&text);
                 self.count = self.count.saturating_add(literal_count);
                 Some(Cow::Owned(statement))

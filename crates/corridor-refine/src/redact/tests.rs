@@ -409,6 +409,20 @@ fn ids_methods_and_versions_are_swept_too() {
 }
 
 #[test]
+fn tokens_in_statements_and_behind_escapes_are_masked() {
+    for command in [JWT.to_owned(), "https://h/?sig=c2VjcmV0c2lnbmF0dXJl".to_owned(), format!("/p/{JWT}")] {
+        let text = format!(r#"{{"category":"ExecRequests","properties":{{"Command":"{command}"}}}}"#);
+        let mut out = Vec::new();
+        record(Side::Azure, &text, None, &mut out);
+        let out = String::from_utf8(out).expect("text");
+        let tail = command.rsplit(['.', '=']).next().expect("a last part");
+        assert!(out.contains(MASK) && !out.contains(tail), "{out}");
+    }
+    let escaped = JWT.replace("ey", "\\u0065y");
+    assert!(!preview(&escaped).contains(JWT.rsplit('.').next().expect("a last part")));
+}
+
+#[test]
 fn hostile_text_takes_linear_time() {
     for piece in [
         "token",
