@@ -57,7 +57,7 @@ const COLUMNS_WITHOUT_STATISTICS: [&str; 14] = [
     "preview",
 ];
 /// A row group is closed at this many encoded bytes; it bounds the writer's memory.
-const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
+const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
 
 /// Columns by which the rows of a table are sorted, as the writers of the table promise.
 fn sort_columns(table: Table) -> &'static [&'static str] {

@@ -205,8 +205,8 @@ impl<'a> Job<'a> {
     /// Without a landing everything is joined and counted, and nothing is written.
     fn join_and_write(&self, spill: &Spill, landing: Option<&mut Landing>, homes: &Homes) -> Result<Written> {
         let days = landing.as_ref().map(|landing| landing.days_to_write()).unwrap_or_default();
-        // One file waits while one is being stored: storing never holds up a writer for long, nor piles up.
-        let (files, to_land) = sync_channel(1);
+        // A writer hands its file over while the last one is on the disk; none wait in between, for files are large.
+        let (files, to_land) = sync_channel(0);
         let hour_count = slices_by_hour(&spill.slices()).len() as u64;
         let progress = Progress::start("writing", Unit::Hours, hour_count);
         let written = std::thread::scope(|scope| {

@@ -86,20 +86,23 @@ pub fn join<E: From<SpillError>>(
     let mut operator = Operator::new(config);
     let mut open: BTreeMap<Slice, OpenSlice> = BTreeMap::new();
     let mut emitted = Vec::new();
+    let mut facts_of_slice = Vec::new();
     for SliceSummary { slice, events, .. } in spill.slices() {
         operator.push(Input::Tick { shard: 0, clock: slice.start() }, &mut emitted);
         settle(&mut open, &mut emitted, &mut take)?;
         let rows = Vec::with_capacity(usize::try_from(events).unwrap_or_default());
         open.insert(slice, OpenSlice { expected: events, rows, copies: Vec::new() });
-        spill.read_candidates(slice, |SpilledFacts { facts, .. }| {
+        spill.read_candidates(slice, |spilled| facts_of_slice.push(spilled))?;
+        for SpilledFacts { facts, .. } in in_order(&mut facts_of_slice) {
             // It must still be known when its own record comes.
             let forget = facts.end.saturating_add(horizon).max(facts.summary.time.slice().end());
             operator.push(Input::Candidate { facts, forget, home: None }, &mut emitted);
-        })?;
-        spill.read_facts(slice, |SpilledFacts { position, facts }| {
+        }
+        spill.read_facts(slice, |spilled| facts_of_slice.push(spilled))?;
+        for SpilledFacts { position, facts } in in_order(&mut facts_of_slice) {
             let due = last_partner(&facts).saturating_add(horizon);
             operator.push(Input::Event { facts, position, due, forget: due }, &mut emitted);
-        })?;
+        }
         operator.push(Input::Tick { shard: 0, clock: slice.end() }, &mut emitted);
         tracing::debug!(
             until = %slice.end(),
@@ -113,6 +116,13 @@ pub fn join<E: From<SpillError>>(
     }
     operator.finish(&mut emitted);
     settle(&mut open, &mut emitted, &mut take)
+}
+
+/// The facts in the order of the input. Copies of an event that say different things are joined by the keys of
+/// the first, and threads spill in any order. Each batch is a run, which makes sorting cheap.
+fn in_order(facts: &mut Vec<SpilledFacts>) -> std::vec::Drain<'_, SpilledFacts> {
+    facts.sort_by_key(|spilled| spilled.position);
+    facts.drain(..)
 }
 
 /// The last moment at which a partner of the event can begin, the horizon aside.
@@ -150,4 +160,69 @@ fn settle<E>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corridor_lake::EventRows;
+    use corridor_lake::spill::FactsBatch;
+    use corridor_model::{JoinState, Origin};
+    use corridor_refine::{Context, Outcome, refine};
+
+    const RUN: &str = r#"{"time":"2026-03-04T09:00:01Z","category":"ExecRequests","operationName":"ExecRequests",
+        "resourceId":"/SUBSCRIPTIONS/3F6C2A10-0D1B-4C7E-9A55-6B1F0E2D4C88/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.SYNAPSE/WORKSPACES/WS/SQLPOOLS/DWH",
+        "properties":{"RequestId":"QID1","SubmitTime":"2026-03-04T09:00:00Z","StartTime":"2026-03-04T09:00:00Z",
+            "EndTime":"2026-03-04T09:00:01Z","Status":"Completed","Command":"SELECT 1",
+            "Label":"kong:b62cbe19-a36e-4ab1-89a0-e0c93010bc85"}}"#;
+
+    /// A Kong entry, always of one event id, with this correlation id.
+    fn copy(correlation_id: &str) -> String {
+        format!(
+            r#"{{"started_at":1772614800000,"response":{{"status":200}},"request":{{"id":"5d6f0b3c9a1e4f7788c2d1e0a9b8c7d6",
+            "method":"GET","uri":"/","headers":{{"x-correlation-id":"{correlation_id}"}}}}}}"#
+        )
+    }
+
+    /// Spills a record as a batch of its own.
+    fn put(spill: &Spill, side: Side, record: &str, byte_offset: u64) {
+        let origin = Origin { file_index: side as u32, path: "in".into(), byte_offset };
+        refine(side, record.as_bytes(), &Context::default(), &mut |outcome| {
+            let Outcome::Event(refined, _) = outcome else { panic!("it is an event") };
+            let time = refined.event.event_time;
+            let file_index = origin.file_index;
+            let position = Position { file_index, byte_offset, record_index: 0, time, batch: 0, row: 0 };
+            let (mut events, mut facts) = (EventRows::default(), FactsBatch::default());
+            events.append(&refined.event, &origin, None);
+            facts.push(&position, &refined.facts);
+            spill.write(time.slice(), events.finish(), None, &facts).unwrap();
+        });
+    }
+
+    fn states(spilled: &[(Side, &str, u64)]) -> Vec<JoinState> {
+        let parent = tempfile::tempdir().unwrap();
+        let spill = Spill::create(parent.path()).unwrap();
+        spilled.iter().for_each(|(side, record, byte_offset)| put(&spill, *side, record, *byte_offset));
+        let mut states = Vec::new();
+        let joined = join::<SpillError>(&spill, |slice| {
+            states.extend(slice.outcomes.iter().map(|outcome| outcome.state));
+            Ok(())
+        });
+        joined.unwrap();
+        states
+    }
+
+    #[test]
+    fn of_copies_that_differ_the_first_of_the_input_is_joined_whichever_is_spilled_first() {
+        let known = copy("b62cbe19-a36e-4ab1-89a0-e0c93010bc85");
+        let other = copy("00000000-0000-4000-8000-000000000001");
+        for (first, second, state) in
+            [(&known, &other, JoinState::Matched), (&other, &known, JoinState::Unmatched)]
+        {
+            let copies = [(Side::Kong, first.as_str(), 0), (Side::Kong, second.as_str(), 900)];
+            let run = (Side::Azure, RUN, 0);
+            assert_eq!(states(&[copies[0], copies[1], run]), [state, state]);
+            assert_eq!(states(&[run, copies[1], copies[0]]), [state, state]);
+        }
+    }
 }
