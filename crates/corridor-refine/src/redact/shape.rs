@@ -440,6 +440,10 @@ fn named(text: &str, hit_start: usize, hit_end: usize) -> Option<Span> {
     if is_code && is_colon {
         return None;
     }
+    if matches!(bytes.get(value..value + 2), Some(b"N'" | b"n'")) {
+        // A T-SQL Unicode literal.
+        value += 1;
+    }
     let open = opening_quote(bytes, value);
     if bytes[open.min(bytes.len())..].starts_with(b"REDACTED") {
         return None;

@@ -115,10 +115,12 @@ pub(super) fn closing_quote(text: &str, quote_start: usize, value: usize) -> usi
         let found = at + found;
         let is_escaped =
             quote == b"\"" && bytes[value..found].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1;
-        if !is_escaped {
+        // SQL doubles a quote inside a literal. An empty literal is none.
+        let is_doubled = quote == b"'" && found > value && bytes.get(found + 1) == Some(&b'\'');
+        if !is_escaped && !is_doubled {
             return found;
         }
-        at = found + quote.len();
+        at = found + quote.len() + usize::from(is_doubled);
     }
     text.len()
 }

@@ -409,6 +409,16 @@ fn ids_methods_and_versions_are_swept_too() {
 }
 
 #[test]
+fn sql_literals_of_passwords_are_masked_whole() {
+    for literal in ["N'hunter2'", "n'hunter2'", "'hun''ter2'", "N'hun''ter2'", "'hunter2"] {
+        let text = format!("Login failed: CREATE LOGIN x WITH PASSWORD={literal}");
+        let masked = mask_text(&text, &mut 0);
+        assert!(masked.contains(MASK) && !masked.contains("hun") && !masked.contains("ter2"), "{masked}");
+    }
+    assert_eq!(mask_text("password='' and x='y'", &mut 0), "password='' and x='y'");
+}
+
+#[test]
 fn tokens_in_statements_and_behind_escapes_are_masked() {
     for command in [JWT.to_owned(), "https://h/?sig=c2VjcmV0c2lnbmF0dXJl".to_owned(), format!("/p/{JWT}")] {
         let text = format!(r#"{{"category":"ExecRequests","properties":{{"Command":"{command}"}}}}"#);
