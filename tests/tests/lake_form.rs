@@ -1,6 +1,7 @@
 //! What the lake writes is what the independent readers and the T-SQL expect: one pair of events, by the real writer.
 
 use corridor_chain::paths::{Day, FilePlace, Generation, Table};
+use corridor_lake::columns::evidence_columns;
 use corridor_lake::{
     EventRows, FileRoller, FinalRow, RollConfig, RowBatch, StoredRows, evidence_batches, record_batches,
     seed_file,
@@ -115,4 +116,20 @@ fn independent_readers_accept_the_real_writer() {
     let answers: serde_json::Value = serde_json::from_str(&answers).expect("the script prints JSON");
     assert_eq!(answers["EQ-01"]["list"]["rows"], 2);
     assert_eq!(answers["EQ-05"]["summary"]["first"][0]["measurable"], "no");
+}
+
+macro_rules! declare_texts {
+    (text: [$($text:ident),*] bool: [$($bool:ident),*] int: [$($int:ident),*] long: [$($long:ident),*] time: [$($time:ident),*]) => {
+        const TEXTS: &[&str] = &["category", $(stringify!($text)),*];
+    };
+}
+corridor_model::for_each_event_column!(declare_texts);
+
+#[test]
+fn texts_are_cut_to_the_limits_of_the_contract() {
+    for name in TEXTS {
+        let column = evidence_columns().iter().find(|column| column.name == *name);
+        let limit = column.and_then(|column| column.max_length);
+        assert_eq!(limit, Some(corridor_refine::column_limit::bytes_max(name)), "{name}");
+    }
 }

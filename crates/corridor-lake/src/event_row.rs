@@ -9,7 +9,7 @@
 //! the texts; the texts. All numbers are little-endian.
 
 use crate::columns::evidence_columns;
-use crate::text_column::cut;
+use corridor_model::text::cut;
 use corridor_model::{CorrelationOrigin, Event, EventId, Micros, RecordDigest, Source};
 use std::sync::OnceLock;
 

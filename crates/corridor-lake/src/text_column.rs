@@ -11,12 +11,10 @@ use crate::columns::ColumnSpec;
 use arrow_array::{ArrayRef, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
+use corridor_model::text::cut;
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::Arc;
-
-/// What stands at the end of a text that was cut.
-const CUT_MARK: &str = "…";
 
 /// Builder of one text column.
 #[derive(Debug)]
@@ -129,14 +127,6 @@ impl TextColumn {
         self.values.extend_from_slice(head.as_bytes());
         self.append_fitting(mark.as_bytes());
     }
-}
-
-/// A text that is longer than `length_max` bytes: what stays of it, and the mark behind it.
-#[cold]
-pub(crate) fn cut(text: &str, length_max: usize) -> [&str; 2] {
-    let room = length_max.saturating_sub(CUT_MARK.len());
-    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    [&text[..end], CUT_MARK]
 }
 
 #[cfg(test)]

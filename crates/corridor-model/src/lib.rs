@@ -6,6 +6,8 @@
 //!
 //! Modules stand in the order in which a record meets them.
 
+pub mod text;
+
 pub mod time;
 
 pub mod id;

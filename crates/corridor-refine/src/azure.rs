@@ -34,6 +34,7 @@ mod facts;
 
 use crate::call::{UrlParts, split_url};
 use crate::canonical::canonical_json;
+use crate::column_limit::cut_texts;
 use crate::identify::{self, Identity};
 use crate::redact;
 use crate::refiner::{Context, Explanation, Outcome, Record, Refined, reject};
@@ -73,6 +74,7 @@ fn refine<'a>(
     columns::fill(&mut event, &parsed, &kong_ids, &identity, context);
     find(&mut event, &parsed, &identity, context);
     redact::sweep(&mut event);
+    cut_texts(&mut event);
     if let Some(pseudonyms) = &context.pseudonyms {
         pseudonyms.apply(&mut event);
     }

@@ -19,6 +19,7 @@ mod query;
 mod unwrap;
 mod verdict;
 
+use crate::column_limit::cut_texts;
 use crate::object::Place;
 use crate::reader::read_usual;
 use crate::refiner::{Context, Explanation, Outcome, Record, Refined, reject};
@@ -123,7 +124,7 @@ fn refine_parsed<'e>(
     let mut event = event::event_of(entry, record, found);
     event.findings = findings;
     redact::sweep(&mut event);
-    event::cap_texts(&mut event);
+    cut_texts(&mut event);
     if let Some(pseudonyms) = &context.pseudonyms {
         pseudonyms.apply(&mut event);
     }

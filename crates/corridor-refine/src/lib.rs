@@ -26,6 +26,8 @@ pub mod kong;
 
 pub mod azure;
 
+pub mod column_limit;
+
 pub mod join;
 
 mod refiner;

@@ -2,7 +2,7 @@
 //!
 //! - In: the parsed record, its identity and Kong's ids in it.
 //! - Out: the event's columns, and the count of what was withheld.
-//! - Invariants: no header value, body, statement or query value is stored; long texts are cut.
+//! - Invariants: no header value, body, statement or query value is stored.
 
 use super::decode::Raw;
 use super::extra::{Personal, without_queries, write_extra};
@@ -21,8 +21,6 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Longest error text.
 const MESSAGE_CHARS_MAX: usize = 1_000;
-/// Longest other text.
-const TEXT_CHARS_MAX: usize = 512;
 
 /// Fills the columns.
 pub(super) fn fill<'a>(
@@ -46,11 +44,11 @@ pub(super) fn fill<'a>(
 
 fn fill_ids<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, ids: &KongIds<'a>) {
     let raw = &parsed.raw;
-    let azure = raw.text(Field::CorrelationId).filter(|id| Key128::of_id(id).is_some()).map(cut_id);
+    let azure = raw.text(Field::CorrelationId).filter(|id| Key128::of_id(id).is_some()).map(plain_id);
     event.azure_correlation_id = azure.clone();
     match ids.correlation.first() {
         Some(id) => {
-            event.correlation_id = Some(cut(id.clone()));
+            event.correlation_id = Some(id.clone());
             event.correlation_origin = ids.origin.unwrap_or(CorrelationOrigin::Client);
         }
         None if azure.is_some() => {
@@ -59,19 +57,18 @@ fn fill_ids<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, ids: &KongIds<'a>) {
         }
         None => event.correlation_origin = CorrelationOrigin::Missing,
     }
-    event.request_id = ids.request.first().cloned().map(|id| cut_to(id, 64));
-    event.pipeline_run_id = raw.text(Field::PipelineRunId).or_else(|| raw.text(Field::RunId)).map(cut_id);
-    event.activity_run_id = raw.text(Field::ActivityRunId).map(cut_id);
-    event.pipeline_name = raw.text(Field::PipelineName).map(cut);
-    event.activity_name = raw.text(Field::ActivityName).map(cut);
-    event.activity_type = raw.text(Field::ActivityType).map(cut);
-    event.workspace = parsed.workspace.clone().map(|name| cut_to(name, 128));
+    event.request_id = ids.request.first().cloned();
+    event.pipeline_run_id = raw.text(Field::PipelineRunId).or_else(|| raw.text(Field::RunId)).map(plain_id);
+    event.activity_run_id = raw.text(Field::ActivityRunId).map(plain_id);
+    event.pipeline_name = raw.text(Field::PipelineName);
+    event.activity_name = raw.text(Field::ActivityName);
+    event.activity_type = raw.text(Field::ActivityType);
+    event.workspace = parsed.workspace.clone();
     event.resource_id = Some(&parsed.resource_id).filter(|id| !id.is_empty()).cloned();
     event.operation = [Field::OperationName, Field::ActionName, Field::Command]
         .into_iter()
         .filter(|field| *field != Field::Command || parsed.kind == Kind::BuiltinSql)
-        .find_map(|field| raw.text(field))
-        .map(cut);
+        .find_map(|field| raw.text(field));
 }
 
 fn fill_identity<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, identity: &Identity<'a>) {
@@ -85,8 +82,8 @@ fn fill_identity<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, identity: &Iden
         event.principal_type = Some(Cow::Borrowed(identity.principal_type.as_str()));
     }
     let raw = &parsed.raw;
-    event.scopes = raw.text(Field::Scopes).map(cut);
-    event.roles = raw.text(Field::Roles).map(cut);
+    event.scopes = raw.text(Field::Scopes);
+    event.roles = raw.text(Field::Roles);
     let seconds = |field| {
         let seconds: i64 = raw.get(field)?.parse().ok()?;
         Micros(seconds.checked_mul(1_000_000)?).in_event_range()
@@ -111,7 +108,7 @@ fn credential<'a>(parsed: &Parsed<'a>, identity: &Identity<'_>) -> (Option<Cow<'
             | "serviceprincipal" => Some(false),
             _ => None,
         };
-        return (Some(cut_to(Cow::Owned(kind), 64)), is_static);
+        return (Some(Cow::Owned(kind)), is_static);
     }
     if identity.basis == IdentityBasis::None {
         return (None, None);
@@ -137,14 +134,14 @@ fn fill_request<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>) {
     event.http_method = raw
         .text(Field::Method)
         .or_else(|| raw.text(Field::HttpMethod))
-        .map(|method| cut_to(Cow::Owned(method.to_ascii_uppercase()), 32));
+        .map(|method| Cow::Owned(method.to_ascii_uppercase()));
     if let Some(parts) = parsed.url() {
         event.url_host = parts.host.as_ref().map(|host| Cow::Owned(host.to_string()));
         let mut path = parts.path.to_owned();
         if path.is_empty() {
             path.push('/');
         }
-        event.url_path = Some(cut_to(Cow::Owned(path), 4_096));
+        event.url_path = Some(Cow::Owned(path));
         let mut names: Vec<&str> = parts
             .query
             .split('&')
@@ -155,14 +152,13 @@ fn fill_request<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>) {
         names.sort_unstable();
         names.dedup();
         if !names.is_empty() {
-            event.query_names = Some(cut_to(Cow::Owned(names.join(",")), 2_048));
+            event.query_names = Some(Cow::Owned(names.join(",")));
         }
     }
     event.http_status = parsed.http.map(i32::from);
-    event.client_ip = raw.text(Field::CallerIp).map(|ip| cut_to(plain_address(ip), 64));
-    event.user_agent = raw
-        .get(Field::ApplicationName)
-        .map(|name| Cow::Owned(cut(redact::user_agent_family(name)).into_owned()));
+    event.client_ip = raw.text(Field::CallerIp).map(plain_address);
+    event.user_agent =
+        raw.get(Field::ApplicationName).map(|name| Cow::Owned(redact::user_agent_family(name).into_owned()));
     event.tls_version = raw.get(Field::TlsVersion).and_then(tls_version).map(Cow::Borrowed);
 }
 
@@ -189,11 +185,9 @@ fn tls_version(text: &str) -> Option<&'static str> {
 
 fn fill_result<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>) {
     let raw = &parsed.raw;
-    event.result_type = [Field::Status, Field::ResultType, Field::Succeeded]
-        .into_iter()
-        .find_map(|field| raw.text(field))
-        .map(|text| cut_to(text, 128));
-    event.result_code = raw.text(Field::ResultSignature).map(|text| cut_to(text, 256));
+    event.result_type =
+        [Field::Status, Field::ResultType, Field::Succeeded].into_iter().find_map(|field| raw.text(field));
+    event.result_code = raw.text(Field::ResultSignature);
     event.activity_start = raw.get(Field::Start).and_then(parse_time);
     event.activity_end = raw.get(Field::End).and_then(parse_time);
     event.duration_ms = raw.get(Field::DurationMs).and_then(whole_number).or_else(|| {
@@ -203,7 +197,7 @@ fn fill_result<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>) {
     if event.verdict.reason().is_none() {
         return;
     }
-    event.error_code = error_code(parsed).map(|code| cut_to(code, 128));
+    event.error_code = error_code(parsed);
     if !parsed.error_text.is_empty() {
         let text = if parsed.kind.is_sql() && !event.verdict.is_denied() {
             // Errors of other kinds quote the values that they stumbled over.
@@ -211,8 +205,8 @@ fn fill_result<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>) {
         } else {
             without_queries(&parsed.error_text, &mut event.redactions)
         };
-        let text = redact::mask_text(&text, &mut event.redactions).into_owned();
-        event.error_message = Some(cut_to(Cow::Owned(text), MESSAGE_CHARS_MAX));
+        let text = redact::mask_text(&text, &mut event.redactions);
+        event.error_message = Some(Cow::Owned(text.chars().take(MESSAGE_CHARS_MAX).collect()));
     }
 }
 
@@ -293,33 +287,13 @@ fn fill_extra<'a>(event: &mut Event<'a>, parsed: &Parsed<'a>, context: &Context)
 }
 
 /// An id of Azure's own in the one spelling that rows can be compared by: a GUID in lower case and without braces.
-fn cut_id(id: Cow<'_, str>) -> Cow<'_, str> {
+fn plain_id(id: Cow<'_, str>) -> Cow<'_, str> {
     let bare = trim_id(&id);
     let is_plain = bare.len() == id.len() && !bare.bytes().any(|byte| byte.is_ascii_uppercase());
     if is_plain || parse_hex_id(bare).is_none() {
-        return cut(id);
+        return id;
     }
     Cow::Owned(bare.to_ascii_lowercase())
-}
-
-fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
-    cut_to(text, TEXT_CHARS_MAX)
-}
-
-fn cut_to(text: Cow<'_, str>, chars_max: usize) -> Cow<'_, str> {
-    if text.len() <= chars_max {
-        return text;
-    }
-    match text.char_indices().nth(chars_max) {
-        Some((at, _)) => match text {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[..at]),
-            Cow::Owned(mut text) => {
-                text.truncate(at);
-                Cow::Owned(text)
-            }
-        },
-        None => text,
-    }
 }
 
 /// The failure text of an audit record or the error text of any other, as the record states it.

@@ -196,46 +196,6 @@ fn millis(value: &Scalar<'_>) -> Option<i64> {
     value.as_i64().map(|duration| duration.max(0))
 }
 
-/// No column is narrower.
-const LONGEST_MIN: usize = 16;
-
-/// Cuts texts to the length of their column. The search for secrets comes before: a token that was cut has lost its
-/// shape, and what is left of it is still secret.
-pub(super) fn cap_texts(event: &mut Event<'_>) {
-    event.for_each_text_mut(|name, text| {
-        if text.len() > LONGEST_MIN {
-            cap(text, longest(name));
-        }
-    });
-}
-
-/// Longest text of a column, in bytes, as `schemas/evidence.toml` has it.
-fn longest(column: &str) -> usize {
-    match column {
-        "http_method" | "response_source" => LONGEST_MIN,
-        "principal_type" | "identity_basis" | "tls_version" => 32,
-        "request_id" | "pipeline_run_id" | "tenant_id" | "object_id" | "app_id" | "consumer_id"
-        | "credential_id" | "auth_method" | "client_ip" | "ai_provider" => 64,
-        "trace_id" | "upstream_status" | "user_agent" | "gateway_workspace" => 128,
-        "principal_id" | "principal_name" => 512,
-        "scopes" | "roles" | "query_names" => 2_048,
-        "url_path" => 4_096,
-        "error_message" | "extra" => 4_000,
-        _ => 256,
-    }
-}
-
-fn cap(text: &mut Cow<'_, str>, bytes_max: usize) {
-    if text.len() <= bytes_max {
-        return;
-    }
-    let cut = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    match text {
-        Cow::Borrowed(borrowed) => *borrowed = &borrowed[..cut],
-        Cow::Owned(owned) => owned.truncate(cut),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,12 +215,5 @@ mod tests {
             let target = target_of(&entry);
             assert_eq!((target.host.as_deref(), target.path), (host, path), "{request}");
         }
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        let mut text = Cow::Owned("é".repeat(200));
-        cap(&mut text, 255);
-        assert_eq!(text.len(), 254);
     }
 }
