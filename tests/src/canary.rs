@@ -91,6 +91,40 @@ fn plant_azure(record: &mut Map<String, Value>) {
     );
 }
 
+/// The record once for each value in it, with `secret` as that value.
+///
+/// # Panics
+/// When the text is no JSON.
+pub fn plant_everywhere(text: &str, secret: &str) -> Vec<String> {
+    let record: Value = serde_json::from_str(text).expect("a record is JSON");
+    let mut pointers = Vec::new();
+    leaves(&record, String::new(), &mut pointers);
+    let plant = |pointer: &String| {
+        let mut planted = record.clone();
+        *planted.pointer_mut(pointer).expect("it was just found") = secret.into();
+        planted.to_string()
+    };
+    pointers.iter().map(plant).collect()
+}
+
+/// JSON pointers of all values that are neither object nor list.
+fn leaves(value: &Value, pointer: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                leaves(value, format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")), found);
+            }
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, item)| leaves(item, format!("{pointer}/{index}"), found));
+        }
+        _ => found.push(pointer),
+    }
+}
+
 /// Refines the bytes and keeps their records as a backfill does; returns the number of outcomes.
 ///
 /// # Panics

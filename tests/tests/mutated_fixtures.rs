@@ -3,7 +3,7 @@
 
 use corridor_model::Side;
 use corridor_refine::Context;
-use corridor_tests::canary::{plant, refine_all};
+use corridor_tests::canary::{CANARY, plant, plant_everywhere, refine_all};
 use corridor_tests::evidence::context_with;
 use corridor_tests::python::repository;
 use serde_json::Value;
@@ -119,4 +119,28 @@ fn planted_secrets_come_out_of_no_whole_cut_or_doubled_record() {
         }
     }
     assert!(planted_count > 100, "{planted_count}");
+}
+
+#[test]
+fn a_token_in_any_place_of_any_record_comes_out_nowhere() {
+    let context = context();
+    let secrets = [
+        format!("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.{CANARY}"),
+        format!("Bearer {CANARY}"),
+        format!("https://h.example/p?sig={CANARY}&api-version=1"),
+        format!("SELECT 1; CREATE LOGIN x WITH PASSWORD = N'{CANARY}'"),
+        format!("Server=h;Password={CANARY};"),
+    ];
+    let mut planted_count = 0;
+    for (side, bytes) in fixtures() {
+        for record in records(&bytes) {
+            for secret in &secrets {
+                for planted in plant_everywhere(&record, secret) {
+                    planted_count += 1;
+                    refine_all(side, planted.as_bytes(), &context);
+                }
+            }
+        }
+    }
+    assert!(planted_count > 10_000, "{planted_count}");
 }
