@@ -10,9 +10,9 @@ use corridor_intake::decompress::decompress;
 use corridor_lake::cell::cell;
 use corridor_lake::columns::evidence_columns;
 use corridor_lake::{EventRows, FinalRow, StoredRows, evidence_batches};
-use corridor_model::{JoinFacts, JoinOutcome, Key128, Origin, RejectCode, Rejection, Side};
+use corridor_model::{JoinFacts, Key128, Origin, RejectCode, Rejection, Side};
 use corridor_refine::directory::{Directory, DirectoryFiles};
-use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
+use corridor_refine::join::join_at_once;
 use corridor_refine::{Context, Explanation, Outcome, refine, reject};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub fn context_with(folder: &Path) -> Context {
 
 /// What became of one record.
 enum Told {
-    Event { position: u32, explanation: Explanation, facts: JoinFacts },
+    Event { explanation: Explanation, facts: JoinFacts },
     Rejected(Rejection),
 }
 
@@ -48,13 +48,12 @@ pub struct Reading<'c> {
     context: &'c Context,
     events: EventRows,
     told: Vec<Told>,
-    event_count: u32,
 }
 
 impl<'c> Reading<'c> {
     /// Nothing read yet.
     pub fn new(context: &'c Context) -> Self {
-        Self { context, events: EventRows::default(), told: Vec::new(), event_count: 0 }
+        Self { context, events: EventRows::default(), told: Vec::new() }
     }
 
     /// Reads a file of one side. `name` stands in the rows' origin.
@@ -86,8 +85,7 @@ impl<'c> Reading<'c> {
             Outcome::Event(refined, _) => {
                 self.events.append(&refined.event, origin, None);
                 let (explanation, facts) = (refined.explanation, refined.facts);
-                self.told.push(Told::Event { position: self.event_count, explanation, facts });
-                self.event_count += 1;
+                self.told.push(Told::Event { explanation, facts });
             }
         });
     }
@@ -98,18 +96,22 @@ impl<'c> Reading<'c> {
     /// When a row cannot be built.
     pub fn rows(mut self) -> Vec<Value> {
         let events = StoredRows::of([self.events.finish()]);
-        let outcomes = outcomes_of(&self.told);
-        let order: Vec<_> = outcomes.keys().map(|&row| FinalRow { batch: 0, row }).collect();
-        let values: Vec<_> = outcomes.values().cloned().collect();
-        let evidence: Vec<RecordBatch> = evidence_batches(&events, &order, &values, usize::MAX)
+        let facts = self.told.iter().filter_map(|told| match told {
+            Told::Event { facts, .. } => Some(facts.clone()),
+            Told::Rejected(_) => None,
+        });
+        let outcomes = join_at_once(facts);
+        let order: Vec<_> = (0..).take(outcomes.len()).map(|row| FinalRow { batch: 0, row }).collect();
+        let evidence: Vec<RecordBatch> = evidence_batches(&events, &order, &outcomes, usize::MAX)
             .map(|batch| batch.expect("evidence fits its schema"))
             .collect();
-        let place: BTreeMap<u32, usize> = outcomes.keys().copied().zip(0..).collect();
-        let row_of = |told: &Told| match told {
+        let mut rows = 0..;
+        let mut row_of = |told: &Told| match told {
             Told::Rejected(rejection) => json!({"reject": {
                 "code": rejection.code.as_str(), "detail": rejection.detail, "preview": rejection.preview}}),
-            Told::Event { position, explanation, facts } => {
-                let mut row = columns(&evidence[0], place[position]);
+            Told::Event { explanation, facts } => {
+                let index = rows.next().expect("rows do not end");
+                let mut row = columns(&evidence[0], index);
                 row.insert(
                     "explain".into(),
                     json!({"rule": explanation.rule, "identity": explanation.identity, "join_keys": join_keys(facts)}),
@@ -117,36 +119,8 @@ impl<'c> Reading<'c> {
                 Value::Object(row)
             }
         };
-        self.told.iter().map(row_of).collect()
+        self.told.iter().map(&mut row_of).collect()
     }
-}
-
-fn outcomes_of(told: &[Told]) -> BTreeMap<u32, JoinOutcome> {
-    let mut operator = Operator::new(JoinConfig::batch());
-    let mut emitted = Vec::new();
-    for told in told {
-        if let Told::Event { position, facts, .. } = told {
-            let facts = facts.clone();
-            let due = facts.end.saturating_add(i64::MAX);
-            operator.push(Input::Event { facts, position: *position, due, forget: due }, &mut emitted);
-        }
-    }
-    operator.finish(&mut emitted);
-    let mut outcomes = BTreeMap::new();
-    let mut copies = Vec::new();
-    for said in emitted {
-        match said {
-            Emitted::Row { position, outcome, .. } => drop(outcomes.insert(position, outcome)),
-            Emitted::Duplicate { position, of, .. } => copies.push((position, of)),
-            Emitted::Introduction { .. } => {}
-        }
-    }
-    // A copy says the same as its row.
-    for (position, of) in copies {
-        let outcome = outcomes[&of].clone();
-        outcomes.insert(position, outcome);
-    }
-    outcomes
 }
 
 fn columns(batch: &RecordBatch, row: usize) -> Map<String, Value> {

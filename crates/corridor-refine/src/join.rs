@@ -8,6 +8,7 @@
 //!   arrives; so every order of arrival gives the same rows. A row leaves once.
 
 mod arrival;
+mod at_once;
 mod departure;
 mod entities;
 mod index;
@@ -24,6 +25,7 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
+pub use at_once::join_at_once;
 pub use shard::{ShardId, home_shard};
 
 use corridor_model::{EventId, JoinFacts, JoinOutcome, Micros, time};

@@ -15,6 +15,8 @@ mod record;
 mod rule;
 mod secret_name;
 mod shape;
+#[cfg(test)]
+mod shape_parts;
 mod sift;
 mod span;
 mod sql;

@@ -7,6 +7,8 @@
 
 mod digest;
 mod feed;
+mod hours;
+mod inputs;
 mod joined;
 mod progress;
 mod read;
@@ -23,14 +25,16 @@ use crate::config::{Config, UsageError};
 use crate::directory_folder;
 use anyhow::{Context as _, Result, anyhow, bail};
 use chrono::{DateTime, TimeDelta, Utc};
-use corridor_chain::{Day, InputEntry, RunIdentity, Table};
-use corridor_intake::{Location, SourceFile};
+use corridor_chain::{InputEntry, RunIdentity, Table};
+use corridor_intake::SourceFile;
 use corridor_lake::landing::{self, Landing, NewFile, RunReport};
 use corridor_lake::seed_file;
-use corridor_lake::spill::{SliceSummary, Spill};
-use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan, open_source};
-use corridor_model::{HourBucket, Ledger, Micros, Side, Slice};
+use corridor_lake::spill::Spill;
+use corridor_lake::store::{StoreKind, open_lake, open_lake_to_plan};
+use corridor_model::{HourBucket, Ledger, Micros, Side};
 use corridor_refine::Context;
+use hours::{Homes, days_of, reject_homes, slices_by_hour};
+use inputs::find_inputs;
 use joined::JoinedSlice;
 use progress::{Progress, Unit};
 use read::{ReadPlan, ReadResult};
@@ -275,82 +279,6 @@ pub fn load_context(directory: Option<&std::path::Path>, config: &Config) -> Res
     Ok(Context { directory, settings: config.settings(), pseudonyms })
 }
 
-/// All files of both sides, Kong first, each side sorted by name.
-fn find_inputs(args: &BackfillArgs, runtime: &Runtime) -> Result<Vec<Input>> {
-    let mut inputs = Vec::new();
-    let mut problems = Vec::new();
-    for (side, names) in [(Side::Kong, &args.kong), (Side::Azure, &args.synapse)] {
-        for name in names {
-            match expand(name, runtime) {
-                Ok(files) => inputs.extend(files.into_iter().map(|file| Input { side, file })),
-                Err(error) => problems.push(format!("{error:#}")),
-            }
-        }
-    }
-    if !problems.is_empty() {
-        bail!(problems.join("\n"));
-    }
-    if inputs.is_empty() {
-        let text = "nothing to read; name Kong entries with --kong or Azure records with --synapse";
-        bail!(UsageError(text.into()));
-    }
-    inputs.sort_by(|a, b| (a.side, &a.file.name).cmp(&(b.side, &b.file.name)));
-    inputs.dedup_by(|a, b| a.side == b.side && a.file.name == b.file.name);
-    Ok(inputs)
-}
-
-fn expand(name: &str, runtime: &Runtime) -> Result<Vec<SourceFile>> {
-    let local = name.strip_prefix("file://").unwrap_or(name);
-    if !local.contains("://") {
-        return Ok(corridor_intake::expand(local)?);
-    }
-    let source = open_source(name)?;
-    let objects = runtime.block_on(source.find_inputs())?;
-    if objects.is_empty() {
-        bail!("no object below {name}; check the container and the path");
-    }
-    let base = name.trim_end_matches('/');
-    let file = |object: corridor_lake::store::ObjectFacts| SourceFile {
-        name: if object.key.is_empty() { base.into() } else { format!("{base}/{}", object.key).into() },
-        location: Location::Object(std::sync::Arc::clone(source.store()), source.path_of(&object.key)),
-        size: object.bytes,
-    };
-    Ok(objects.into_iter().map(file).collect())
-}
-
-/// For each hour that is written, the slices of the spill whose rejects go there.
-type Homes = BTreeMap<HourBucket, Vec<Slice>>;
-
-/// Rejects of an hour without rows go to the first hour with rows; without any row to the first hour of 1970.
-fn reject_homes(slices: &[SliceSummary]) -> Homes {
-    let with_rows = slices_by_hour(slices);
-    let first = with_rows.keys().next().copied().unwrap_or(HourBucket(0));
-    let mut homes = Homes::new();
-    for found in slices.iter().filter(|found| found.rejects > 0) {
-        let hour = found.slice.hour();
-        let home = if with_rows.contains_key(&hour) { hour } else { first };
-        homes.entry(home).or_default().push(found.slice);
-    }
-    homes
-}
-
-/// The number of slices with rows of each hour that has any.
-fn slices_by_hour(slices: &[SliceSummary]) -> BTreeMap<HourBucket, usize> {
-    let mut hours = BTreeMap::new();
-    for found in slices.iter().filter(|found| found.rows > 0) {
-        *hours.entry(found.slice.hour()).or_default() += 1;
-    }
-    hours
-}
-
-fn days_of(slices: &[SliceSummary], homes: &Homes) -> Result<Vec<Day>> {
-    let mut hours = slices_by_hour(slices);
-    hours.extend(homes.keys().map(|hour| (*hour, 0)));
-    let mut days = hours.into_keys().map(Day::of).collect::<Result<Vec<_>, _>>()?;
-    days.dedup();
-    Ok(days)
-}
-
 /// The last gate before a day becomes evidence: what was read must be what was written.
 fn check_conservation(records_read: u64, written: &Ledger) -> Result<()> {
     if written.is_conserved() && written.records_in == records_read {
@@ -414,17 +342,5 @@ mod tests {
             );
         }
         assert!(Range::default().contains(Micros(i64::MAX)));
-    }
-
-    #[test]
-    fn rejects_go_to_their_hour_or_to_the_first_with_rows() {
-        let slice = |slice, rows, rejects| SliceSummary { slice: Slice(slice), events: rows, rows, rejects };
-        let homes = reject_homes(&[slice(i64::MIN, 0, 1), slice(30, 9, 2), slice(31, 0, 1), slice(60, 0, 3)]);
-        let all = [i64::MIN, 30, 31, 60].map(Slice).to_vec();
-        assert_eq!(homes, BTreeMap::from([(HourBucket(5), all)]));
-        assert_eq!(
-            reject_homes(&[slice(i64::MIN, 0, 1)]),
-            BTreeMap::from([(HourBucket(0), vec![Slice(i64::MIN)])])
-        );
     }
 }

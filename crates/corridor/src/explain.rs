@@ -15,7 +15,7 @@ use corridor_lake::cell::cell;
 use corridor_lake::columns::{ColumnSpec, evidence_columns};
 use corridor_lake::{EventRows, FinalRow, StoredRows, evidence_batches};
 use corridor_model::{JoinFacts, Origin, RejectCode, Rejection, Side};
-use corridor_refine::join::{Emitted, Input, JoinConfig, Operator};
+use corridor_refine::join::join_at_once;
 use corridor_refine::{Context, Explanation, Outcome, redact, refine};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -48,8 +48,7 @@ pub fn run(args: &ExplainArgs, config: &Config) -> Result<ExitCode> {
         eprintln!("there is no record in {}", args.file);
     }
     let rows = evidence_rows(found.events, &found.told)?;
-    for (index, told) in found.told.iter().enumerate() {
-        let (batch, row) = &rows[&u32::try_from(index)?];
+    for (index, (told, (batch, row))) in found.told.iter().zip(&rows).enumerate() {
         let text = match args.json {
             true => serde_json::to_string(&as_json(batch, *row, told))?,
             false => as_text(batch, *row, told, index + 1, count),
@@ -135,42 +134,14 @@ impl Found {
 }
 
 /// The evidence row of each event: the events of the file are joined with each other.
-fn evidence_rows(mut events: EventRows, told: &[Told]) -> Result<BTreeMap<u32, (RecordBatch, usize)>> {
+fn evidence_rows(mut events: EventRows, told: &[Told]) -> Result<Vec<(RecordBatch, usize)>> {
     let events = StoredRows::of([events.finish()]);
-    let mut operator = Operator::new(JoinConfig::batch());
-    let mut emitted = Vec::new();
-    for (position, told) in (0u32..).zip(told) {
-        let facts = told.facts.clone();
-        let due = facts.end.saturating_add(i64::MAX);
-        operator.push(Input::Event { facts, position, due, forget: due }, &mut emitted);
-    }
-    operator.finish(&mut emitted);
-    let mut outcomes = BTreeMap::new();
-    let mut copies = Vec::new();
-    for said in emitted {
-        match said {
-            Emitted::Row { position, outcome, .. } => drop(outcomes.insert(position, outcome)),
-            Emitted::Duplicate { position, of, .. } => copies.push((position, of)),
-            Emitted::Introduction { .. } => {}
-        }
-    }
-    for (position, of) in copies {
-        // A copy says the same as its row.
-        if let Some(outcome) = outcomes.get(&of).cloned() {
-            outcomes.insert(position, outcome);
-        }
-    }
-    let rows: Vec<_> = outcomes.keys().map(|row| FinalRow { batch: 0, row: *row }).collect();
-    let values: Vec<_> = outcomes.values().cloned().collect();
-    let mut found = BTreeMap::new();
-    let mut positions = outcomes.keys();
-    for evidence in evidence_batches(&events, &rows, &values, 1024) {
+    let outcomes = join_at_once(told.iter().map(|told| told.facts.clone()));
+    let rows: Vec<_> = (0..).take(outcomes.len()).map(|row| FinalRow { batch: 0, row }).collect();
+    let mut found = Vec::with_capacity(rows.len());
+    for evidence in evidence_batches(&events, &rows, &outcomes, 1024) {
         let evidence = evidence?;
-        for row in 0..evidence.num_rows() {
-            if let Some(position) = positions.next() {
-                found.insert(*position, (evidence.clone(), row));
-            }
-        }
+        found.extend((0..evidence.num_rows()).map(|row| (evidence.clone(), row)));
     }
     Ok(found)
 }

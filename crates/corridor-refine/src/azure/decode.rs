@@ -5,10 +5,15 @@
 //! - Invariants: keys in any case, repeated keys never fail a record; `null`, `""` and `"null"` are missing; JSON
 //!   inside strings is read at most two levels deep; an unexpected form of a value never fails the record.
 
+mod pairs;
+mod slot;
+
 use super::fields::{Action, FIELD_COUNT, Field, PairList, Scope, action};
 use crate::reader::read_usual;
 use crate::scalar;
+use pairs::PairsOf;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use slot::Slot;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,6 +37,32 @@ pub(super) struct Raw<'a> {
     /// Values that were left behind because they may be secret or personal.
     pub(super) withheld: u32,
 }
+
+/// Visits of a visitor that looks for members only: numbers, words and `null` hold none.
+macro_rules! ignore_bare_values {
+    () => {
+        fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<(), E> {
+            Ok(())
+        }
+    };
+}
+use ignore_bare_values;
 
 /// A name with its value.
 pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
@@ -230,25 +261,7 @@ impl<'de, 'a, K: Keep<'de, 'a>> Visitor<'de> for Walk<'_, 'a, K> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
+    ignore_bare_values!();
 }
 
 /// A key: what to do with its value, and its text for leftovers.
@@ -277,202 +290,6 @@ impl<'de> Visitor<'de> for Name {
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
         Ok((action(self.scope, key), Cow::Owned(key.to_owned())))
-    }
-}
-
-/// One value that is wanted as a text. Of an object the telling members are taken, of a list all texts.
-struct Slot<'r, 'a, K> {
-    raw: &'r mut Raw<'a>,
-    field: Field,
-    scope: Scope,
-    keep: PhantomData<K>,
-}
-
-impl<'de, 'a, K: Keep<'de, 'a>> DeserializeSeed<'de> for Slot<'_, 'a, K> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, 'a, K: Keep<'de, 'a>> Visitor<'de> for Slot<'_, 'a, K> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<(), E> {
-        self.raw.set(self.field, self.scope, K::keep(text));
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.raw.set(self.field, self.scope, Cow::Owned(text.to_owned()));
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.raw.set(self.field, self.scope, Cow::Borrowed(if value { "true" } else { "false" }));
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.visit_str(&value.to_string())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let mut joined = String::new();
-        while let Some(item) = seq.next_element::<scalar::Raw<'de>>()? {
-            let Ok(text) = serde_json::from_str::<Cow<'_, str>>(item.0) else { continue };
-            if !joined.is_empty() {
-                joined.push(',');
-            }
-            joined.push_str(&text);
-        }
-        self.visit_str(&joined)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            let field = match key.to_ascii_lowercase().as_str() {
-                "value" | "name" | "localizedvalue" | "message" => self.field,
-                "errorcode" | "code" | "number" => Field::ErrorCode,
-                "failurereason" => Field::FailureReason,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            map.next_value_seed(Slot::<K> { raw: self.raw, field, scope: self.scope, keep: PhantomData })?;
-        }
-        Ok(())
-    }
-}
-
-/// Names with values: an object, a list of `{name, value}`, or either as JSON text.
-struct PairsOf<'r, 'a, K> {
-    raw: &'r mut Raw<'a>,
-    list: PairList,
-    texts: u8,
-    keep: PhantomData<K>,
-}
-
-impl<'de, 'a, K: Keep<'de, 'a>> DeserializeSeed<'de> for PairsOf<'_, 'a, K> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, 'a, K: Keep<'de, 'a>> Visitor<'de> for PairsOf<'_, 'a, K> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names with values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Text<'de>>()? {
-            let value = map.next_value::<Text<'de>>()?;
-            let kept = |text: Text<'de>| match text.0 {
-                Cow::Borrowed(text) => K::keep(text),
-                Cow::Owned(text) => Cow::Owned(text),
-            };
-            let pair = (kept(name), kept(value));
-            self.raw.pairs(self.list).push(pair);
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self { raw, list, texts, .. } = self;
-        loop {
-            let before = raw.pairs(list).len();
-            if seq
-                .next_element_seed(PairsOf::<K> { raw: &mut *raw, list, texts, keep: PhantomData })?
-                .is_none()
-            {
-                return Ok(());
-            }
-            fold_name_and_value(raw.pairs(list), before);
-        }
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if looks_like_json(text) && self.texts < TEXTS_MAX {
-            let mut json = serde_json::Deserializer::from_str(text);
-            let inner = PairsOf::<Copied> {
-                raw: self.raw,
-                list: self.list,
-                texts: self.texts + 1,
-                keep: PhantomData,
-            };
-            // What is no list of names holds nothing to keep.
-            inner.deserialize(&mut json).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
-    }
-}
-
-/// `{name: "a", value: "b"}` becomes the pair (a, b).
-fn fold_name_and_value(pairs: &mut Vec<Pair<'_>>, from: usize) {
-    let of = |wanted: &str| {
-        pairs[from..]
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| value.clone())
-    };
-    if let (Some(name), Some(value)) = (of("name"), of("value")) {
-        pairs.truncate(from);
-        pairs.push((name, value));
-    }
-}
-
-/// A scalar's text; empty for anything else.
-struct Text<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let scalar = crate::scalar::Scalar::deserialize(deserializer)?;
-        Ok(Self(match scalar {
-            crate::scalar::Scalar::Text(text) => text,
-            other => other.as_text().map_or(Cow::Borrowed(""), |text| Cow::Owned(text.into_owned())),
-        }))
     }
 }
 

@@ -161,69 +161,21 @@ pub(super) fn sift(bytes: &[u8]) -> Option<(usize, Traits)> {
 #[cfg(test)]
 mod tests {
     use super::super::mask_text;
+    use super::super::shape_parts::PARTS;
     use super::*;
     use proptest::prelude::*;
     use std::borrow::Cow;
 
-    const PARTS: &[&str] = &[
-        "eyJ",
-        "hbGciOiJIUzI1NiJ9abc",
-        ".",
-        "Bearer",
-        "basic",
-        "Negotiate",
-        "ntlm",
-        "SharedKey",
-        " ",
-        "+",
-        "-----BEGIN",
-        "-----END",
-        "://",
-        "%3A%2F%2F",
-        "?",
-        "%3F",
-        "AKIA",
-        "ASIA",
-        "AIza",
-        "ghp_",
-        "gho_",
-        "ghs_",
-        "github_pat_",
-        "glpat-",
-        "xoxb-",
-        "xoxp-",
-        "sk-",
-        "sk_live_",
-        "hvs.",
-        "password",
-        "token",
-        "key",
-        "sig",
-        "code",
-        "=",
-        ":",
-        "'",
-        "@",
-        "user",
-        "7",
-        "ABCDEFGHIJKL0123456789",
-        "dXNlcjpwYXNz",
-        "https",
-        "/",
-        "&",
-        "é",
-        "-",
-        "_",
-        "T0Z1",
-        "q1W2e3R4t5Y6u7I8o9P0a1S2d3F4g5H6j7K8l9Z0",
-        "[redacted]",
-    ];
+    /// Parts without what ends a JSON string.
+    fn plain_parts() -> Vec<&'static str> {
+        PARTS.iter().copied().filter(|part| !part.contains(['"', '\\', '\t'])).collect()
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 
         #[test]
-        fn what_is_called_clean_stays(parts in prop::collection::vec(prop::sample::select(PARTS), 0..8)) {
+        fn what_is_called_clean_stays(parts in prop::collection::vec(prop::sample::select(plain_parts()), 0..8)) {
             let text = parts.concat();
             let quoted = format!("{text}\" ?sig=x");
             let (length, traits) = sift(quoted.as_bytes()).expect("a quote ends it");
