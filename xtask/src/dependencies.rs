@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("corridor-refine", &["corridor-model"]),
     ("corridor-chain", &["corridor-model"]),
     ("corridor-generate", &["corridor-model"]),
+    ("corridor-shard", &["corridor-model", "corridor-refine", "corridor-chain"]),
     ("corridor-lake", &["corridor-model", "corridor-refine", "corridor-chain"]),
     ("corridor-evidence", &["corridor-model", "corridor-lake"]),
     ("corridor-testkit", &["corridor-model", "corridor-chain"]),
@@ -26,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const FREE: &[&str] = &["corridor", "corridor-tests", "corridor-benches", "corridor-fuzz"];
 
 /// Packages without I/O, clock or random source.
-const PURE: &[&str] = &["corridor-model", "corridor-refine", "corridor-chain"];
+const PURE: &[&str] = &["corridor-model", "corridor-refine", "corridor-chain", "corridor-shard"];
 
 /// What pure packages must not name, not even for development.
 const IMPURE: &[&str] =

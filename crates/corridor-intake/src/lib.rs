@@ -13,6 +13,11 @@ pub mod scan;
 
 pub mod frame;
 
+pub mod delivery;
+
+pub mod log;
+
+pub use delivery::{Accept, Accepted, Delivery, Refusal};
 pub use frame::{Chunk, Frame, FrameReader, RECORD_BYTES_MAX};
 pub use source::{Location, SourceError, SourceFile, expand};
 

@@ -1,0 +1,5 @@
+//! Shard: the state of one ordered partition of the log, from its records to the rows of a claim.
+//!
+//! - In: records of the shard's log with offset and append time; what recovery learned from the chain.
+//! - Out: final rows, duplicates, rejects, introductions and ticks owed, and the state that a claim carries.
+//! - Invariants: pure and synchronous, no I/O, no clock, no randomness: replaying the log gives the same rows.
