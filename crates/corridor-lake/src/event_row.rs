@@ -11,6 +11,7 @@
 use crate::columns::evidence_columns;
 use corridor_model::text::cut;
 use corridor_model::{CorrelationOrigin, Event, EventId, Micros, RecordDigest, Source};
+use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 
 /// 0001-01-01T00:00:00Z, the first moment of T-SQL `datetime2`.
@@ -159,6 +160,29 @@ fn text_limits() -> &'static [usize; TEXTS.len()] {
 /// would fail every query that reads its column: such a time is not stored.
 pub(crate) fn to_stored_time(time: Micros) -> Option<i64> {
     (DATETIME2_MIN..=Micros::MAX_EVENT.0).contains(&time.0).then_some(time.0)
+}
+
+/// Appends one event that travels alone: the names of its file and directory version travel beside it.
+pub fn write_alone(event: &Event<'_>, byte_offset: u64, bytes: &mut Vec<u8>) {
+    write(event, Provenance { byte_offset, path: NO_NAME, directory_version: NO_NAME }, bytes);
+}
+
+/// Appends a row as it is, with the numbers that its names have in the new batch. None if the bytes are no row.
+pub(crate) fn copy(row: &[u8], path: u16, directory_version: u16, bytes: &mut Vec<u8>) -> Option<()> {
+    let start = bytes.len();
+    EventRow::read(row)?;
+    bytes.extend_from_slice(row);
+    bytes[start + at::PATH_NAME..][..2].copy_from_slice(&path.to_le_bytes());
+    bytes[start + at::DIRECTORY_NAME..][..2].copy_from_slice(&directory_version.to_le_bytes());
+    Some(())
+}
+
+/// What [`same_content`] compares, in short: the first half of a SHA-256. Nobody can make two contents with one digest.
+pub fn content_digest(row: &[u8]) -> [u8; 16] {
+    let whole: [u8; 32] = Sha256::digest(row.get(at::CONTENT..).unwrap_or_default()).into();
+    let mut half = [0; 16];
+    half.copy_from_slice(&whole[..16]);
+    half
 }
 
 /// Whether two rows tell the same event, however each of them came here. Two rows with one `event_id` and

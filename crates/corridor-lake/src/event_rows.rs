@@ -8,16 +8,22 @@
 use crate::event_row::{self, EventRow, NO_NAME, Provenance};
 use crate::rows::{FinalRow, RowBatch, StoredRows};
 use corridor_model::{Event, Origin};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Names that one batch can hold.
 const NAMES_MAX: usize = NO_NAME as usize;
+
+/// So many names are compared before one is looked up.
+const NAMES_COMPARED: usize = 4;
 
 /// Builds batches of events.
 #[derive(Debug, Default)]
 pub struct EventRows {
     rows: RowBatch,
     names: Vec<Arc<str>>,
+    /// Numbers of all names.
+    numbers: HashMap<Arc<str>, u16, foldhash::fast::RandomState>,
     is_finished: bool,
 }
 
@@ -33,13 +39,33 @@ impl EventRows {
         self.rows.push_with(|bytes| event_row::write(event, provenance, bytes));
     }
 
-    /// The number of a name. There are few: the files that the rows of a batch came from, and a version or two.
+    /// Adds an event as [`event_row::write_alone`] wrote it. None if the bytes are no event.
+    pub fn append_alone(
+        &mut self,
+        row: &[u8],
+        path: &Arc<str>,
+        directory_version: Option<&Arc<str>>,
+    ) -> Option<()> {
+        debug_assert!(!self.is_finished, "rows are added before their names");
+        let path = self.name(path);
+        let version = directory_version.map_or(NO_NAME, |version| self.name(version));
+        let mut is_row = None;
+        self.rows.push_with(|bytes| is_row = event_row::copy(row, path, version, bytes));
+        is_row
+    }
+
+    /// The number of a name. Files have few: those that the rows of a batch came from, and a version or two. HTTP
+    /// batches are many.
     fn name(&mut self, name: &Arc<str>) -> u16 {
-        let known = self.names.iter().rposition(|known| Arc::ptr_eq(known, name) || known == name);
-        let number = known.unwrap_or_else(|| {
-            self.names.push(Arc::clone(name));
-            self.names.len() - 1
-        });
+        let recent = self.names.len().saturating_sub(NAMES_COMPARED);
+        let last = self.names[recent..].iter().rposition(|known| Arc::ptr_eq(known, name) || known == name);
+        let number = match last {
+            Some(number) => recent + number,
+            None => *self.numbers.entry(Arc::clone(name)).or_insert_with(|| {
+                self.names.push(Arc::clone(name));
+                u16::try_from(self.names.len() - 1).expect("a batch is full before it has so many names")
+            }) as usize,
+        };
         u16::try_from(number).expect("a batch is full before it has so many names")
     }
 
@@ -78,6 +104,7 @@ impl EventRows {
     pub fn clear(&mut self) {
         self.rows.clear();
         self.names.clear();
+        self.numbers.clear();
         self.is_finished = false;
     }
 }

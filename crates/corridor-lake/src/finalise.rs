@@ -12,13 +12,24 @@ use crate::rows::{FinalRow, StoredRows};
 use crate::schema::evidence_schema;
 use crate::text_column::TextColumn;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, TimestampMicrosecondBuilder};
-use arrow_array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, new_null_array};
+use arrow_array::{ArrayRef, BooleanArray, Int32Array, Int64Array, RecordBatch, new_null_array};
 use arrow_schema::ArrowError;
 use corridor_model::JoinOutcome;
 use std::sync::Arc;
 
 /// Longest list of findings, as a bound for printing.
 const FINDINGS_LENGTH_MAX: usize = 512;
+
+/// Where the rows of a live lake came from. Rows of a backfill came from no log.
+#[derive(Debug, Clone, Copy)]
+pub struct LiveRows<'a> {
+    /// The shard of the log.
+    pub shard: u32,
+    /// The offset of each row's record.
+    pub offsets: &'a [u64],
+    /// Whether their days were sealed before they came.
+    pub is_late: bool,
+}
 
 /// Evidence rows in batches of at most `batch_rows`. `outcomes` belong to `rows`, one by one.
 pub fn evidence_batches<'a>(
@@ -27,25 +38,57 @@ pub fn evidence_batches<'a>(
     outcomes: &'a [JoinOutcome],
     batch_rows: usize,
 ) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
+    batches(events, rows, outcomes, None, batch_rows)
+}
+
+/// Evidence rows of a live lake; offsets belong to `rows`, one by one.
+pub fn live_evidence_batches<'a>(
+    events: &'a StoredRows,
+    rows: &'a [FinalRow],
+    outcomes: &'a [JoinOutcome],
+    live: LiveRows<'a>,
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
+    assert_eq!(rows.len(), live.offsets.len(), "every row has one offset");
+    batches(events, rows, outcomes, Some(live), batch_rows)
+}
+
+fn batches<'a>(
+    events: &'a StoredRows,
+    rows: &'a [FinalRow],
+    outcomes: &'a [JoinOutcome],
+    live: Option<LiveRows<'a>>,
+    batch_rows: usize,
+) -> impl Iterator<Item = Result<RecordBatch, EncodeError>> + 'a {
     assert_eq!(rows.len(), outcomes.len(), "every row has one outcome");
     let mut event_columns = EventColumns::new();
     let mut outcome_columns = OutcomeColumns::new();
     let batch_rows = batch_rows.max(1);
-    rows.chunks(batch_rows).zip(outcomes.chunks(batch_rows)).map(move |(rows, outcomes)| {
-        rows.iter().try_for_each(|row| event_columns.append(events, *row))?;
-        outcomes.iter().for_each(|outcome| outcome_columns.append(outcome));
+    (0..rows.len()).step_by(batch_rows).map(move |start| {
+        let chunk = start..rows.len().min(start + batch_rows);
+        rows[chunk.clone()].iter().try_for_each(|row| event_columns.append(events, *row))?;
+        outcomes[chunk.clone()].iter().for_each(|outcome| outcome_columns.append(outcome));
         let mut columns = event_columns.finish()?;
         outcome_columns.finish(&mut columns).map_err(EncodeError::Gather)?;
-        assemble(columns, rows.len())
+        if let Some(live) = live {
+            put_log_columns(live.shard, &live.offsets[chunk.clone()], &mut columns);
+        }
+        assemble(columns, chunk.len(), live.is_some_and(|live| live.is_late))
     })
 }
 
+fn put_log_columns(shard: u32, offsets: &[u64], columns: &mut NamedArrays) {
+    let offsets = offsets.iter().map(|offset| i64::try_from(*offset).unwrap_or(i64::MAX));
+    columns.insert("shard", Arc::new(Int32Array::from_value(to_int(shard), offsets.len())));
+    columns.insert("log_offset", Arc::new(Int64Array::from_iter_values(offsets)));
+}
+
 /// Puts the columns in the order of the evidence schema.
-fn assemble(mut columns: NamedArrays, row_count: usize) -> Result<RecordBatch, EncodeError> {
+fn assemble(mut columns: NamedArrays, row_count: usize, is_late: bool) -> Result<RecordBatch, EncodeError> {
     let schema = evidence_schema();
     let column = |field: &Arc<arrow_schema::Field>| match field.name().as_str() {
         "schema_version" => Arc::new(Int32Array::from_value(schema_version(), row_count)) as ArrayRef,
-        "is_late" => Arc::new(BooleanArray::from(vec![false; row_count])),
+        "is_late" => Arc::new(BooleanArray::from(vec![is_late; row_count])),
         name => columns.remove(name).unwrap_or_else(|| new_null_array(field.data_type(), row_count)),
     };
     let columns = schema.fields().iter().map(column).collect();

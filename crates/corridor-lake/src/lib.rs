@@ -34,7 +34,13 @@ pub mod parquet_file;
 
 pub mod roll;
 
+pub mod scratch;
+
+pub mod live_files;
+
 pub mod reader;
+
+pub mod published;
 
 pub mod encode_error;
 
@@ -46,10 +52,11 @@ pub mod landing;
 mod sample_events;
 
 pub use encode_error::EncodeError;
-pub use event_row::{EventRow, same_content};
+pub use event_row::{EventRow, content_digest, same_content, write_alone};
 pub use event_rows::{EventRows, event_at, origin_of};
-pub use finalise::evidence_batches;
+pub use finalise::{LiveRows, evidence_batches, live_evidence_batches};
 pub use gather::gather;
+pub use live_files::{LiveFileConfig, LiveRow, live_files, live_reject_files};
 pub use parquet_file::seed_file;
 pub use roll::{EncodedFile, FileRoller, RollConfig, RollReason};
 pub use rows::{FinalRow, RowBatch, StoredRows};

@@ -41,6 +41,12 @@ pub enum RollReason {
     Bytes,
     /// There were no more rows.
     End,
+    /// Its oldest row had waited long enough to be seen (live).
+    Age,
+    /// The rows that waited took too much memory (live).
+    Memory,
+    /// The worker stops or gives the shard away (live).
+    Shutdown,
 }
 
 impl RollReason {
@@ -49,6 +55,9 @@ impl RollReason {
         match self {
             Self::Bytes => "bytes",
             Self::End => "end",
+            Self::Age => "age",
+            Self::Memory => "memory",
+            Self::Shutdown => "shutdown",
         }
     }
 }
@@ -116,7 +125,12 @@ impl FileRoller {
 
     /// The last file, if there are rows that no file has yet.
     pub fn finish(&mut self) -> Result<Option<EncodedFile>, EncodeError> {
-        self.close(RollReason::End)
+        self.finish_because(RollReason::End)
+    }
+
+    /// The last file, closed for another reason than the end of the rows.
+    pub fn finish_because(&mut self, reason: RollReason) -> Result<Option<EncodedFile>, EncodeError> {
+        self.close(reason)
     }
 
     /// Memory that the open file takes.

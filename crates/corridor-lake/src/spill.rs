@@ -18,7 +18,7 @@ use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
 use corridor_model::{Micros, Slice};
-use folder::SpillFolder;
+pub(crate) use folder::SpillFolder;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

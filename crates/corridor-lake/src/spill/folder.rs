@@ -16,7 +16,7 @@ const LOCK: &str = "lock";
 
 /// A locked temporary folder, removed when dropped.
 #[derive(Debug)]
-pub(super) struct SpillFolder {
+pub(crate) struct SpillFolder {
     folder: TempDir,
     /// Its lock ends with the process, however that ends.
     _lock: File,
@@ -24,7 +24,7 @@ pub(super) struct SpillFolder {
 
 impl SpillFolder {
     /// Makes `parent` if needed, sweeps what killed runs left there, and makes a new folder.
-    pub(super) fn create(parent: &Path) -> io::Result<Self> {
+    pub(crate) fn create(parent: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(parent)?;
         sweep(parent);
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
@@ -36,7 +36,7 @@ impl SpillFolder {
         Ok(Self { folder, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
