@@ -11,6 +11,7 @@ mod arrival;
 mod at_once;
 mod departure;
 mod entities;
+pub mod facts_codec;
 mod index;
 mod keys;
 mod ladder;

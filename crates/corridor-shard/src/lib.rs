@@ -3,3 +3,9 @@
 //! - In: records of the shard's log with offset and append time; what recovery learned from the chain.
 //! - Out: final rows, duplicates, rejects, introductions and ticks owed, and the state that a claim carries.
 //! - Invariants: pure and synchronous, no I/O, no clock, no randomness: replaying the log gives the same rows.
+//!
+//! Modules stand in the order in which a record meets them.
+
+pub mod record;
+
+pub use record::{LoggedEvent, LoggedReject, RecordError, ShardRecord};
