@@ -12,6 +12,7 @@ mod at_once;
 mod departure;
 mod entities;
 pub mod facts_codec;
+mod finality;
 mod index;
 mod keys;
 mod ladder;
@@ -31,6 +32,7 @@ pub use shard::{ShardId, home_shard};
 
 use corridor_model::{EventId, JoinFacts, JoinOutcome, Micros, time};
 use entities::{Entities, Role};
+use finality::Gate;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use wheel::Wheel;
@@ -216,9 +218,11 @@ impl<P: Copy + Ord> Operator<P> {
     /// The end of the input: every pending row is final.
     pub fn finish(&mut self, out: &mut Vec<Emitted<P>>) {
         self.settle(out);
-        let mut due = Vec::new();
-        self.due_here.drain_all(&mut due);
-        self.due_everywhere.drain_all(&mut due);
+        let (mut due_here, mut due_everywhere) = (Vec::new(), Vec::new());
+        self.due_here.drain_all(&mut due_here);
+        self.due_everywhere.drain_all(&mut due_everywhere);
+        let mut due = self.rows_due(due_here, Gate::Here);
+        due.append(&mut self.rows_due(due_everywhere, Gate::Everywhere));
         self.finalise_all(due, out);
         self.sweep();
     }
@@ -233,10 +237,19 @@ impl<P: Copy + Ord> Operator<P> {
         self.entities.len()
     }
 
-    /// Estimate of the memory in use, in bytes.
+    /// The position of the copy of an event that is its row, if this shard remembers one.
+    pub fn position_of(&self, event_id: &EventId) -> Option<P> {
+        match self.entities.get(self.find(event_id)?).role {
+            Role::Candidate => None,
+            Role::Pending(position) | Role::Final(position) => Some(position),
+        }
+    }
+
+    /// Estimate of the memory in use, in bytes. What is forgotten makes room for others and is not given back, so the
+    /// highest value so far is what the operator holds.
     pub fn memory_bytes(&self) -> usize {
         self.entities.memory_bytes()
-            + self.ids.capacity() * (size_of::<u32>() + 1)
+            + self.ids.len() * 2 * (size_of::<u32>() + 1)
             + self.index.memory_bytes()
             + self.log.memory_bytes()
             + self.reuse.memory_bytes()
@@ -265,6 +278,7 @@ impl<P: Copy + Ord> Operator<P> {
                 entity.role = Role::Pending(position);
                 entity.home = None;
                 self.await_row(id, due);
+                self.introduce_to_peers(id, out);
                 self.leave_at_once(id, out);
             }
             Role::Pending(row) if position < row => {
@@ -306,67 +320,30 @@ impl<P: Copy + Ord> Operator<P> {
         self.settle(out);
         let here = self.clocks.get(self.config.own_shard as usize).copied().flatten();
         let everywhere = self.clocks.iter().copied().min().flatten();
-        let mut due = Vec::new();
+        let (mut due_here, mut due_everywhere) = (Vec::new(), Vec::new());
         if let Some(here) = here {
-            self.due_here.drain_before(here, &mut due);
+            self.due_here.drain_before(here, &mut due_here);
         }
         if let Some(everywhere) = everywhere {
-            self.due_everywhere.drain_before(everywhere, &mut due);
+            self.due_everywhere.drain_before(everywhere, &mut due_everywhere);
         }
-        let in_time = due.len();
+        let in_time = due_everywhere.len();
         if let Some(here) = here {
             // The wait is over at `due`, so four waits after its arrival is three waits after `due`.
             let patience = here.saturating_add(self.config.wait.saturating_mul(-3));
-            self.due_everywhere.drain_before(patience, &mut due);
+            self.due_everywhere.drain_before(patience, &mut due_everywhere);
         }
-        for &id in &due[in_time..] {
-            self.entities.get_mut(id).lacks_ticks = true;
+        for &entry in &due_everywhere[in_time..] {
+            if self.is_due(entry, Gate::Everywhere) {
+                self.entities.get_mut(entry.1).lacks_ticks = true;
+            }
         }
+        let mut due = self.rows_due(due_here, Gate::Here);
+        due.append(&mut self.rows_due(due_everywhere, Gate::Everywhere));
         if let Some(here) = here {
             self.forget_before(here);
         }
         self.finalise_all(due, out);
         self.sweep();
-    }
-
-    /// A row that can have no partner and no rival needs no wait.
-    fn leave_at_once(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
-        let facts = &self.entities.get(id).facts;
-        if self.config.is_immediate && !facts.is_eligible && facts.reuse_key.is_none() {
-            self.finalise(id, out);
-            self.sweep();
-        }
-    }
-
-    fn await_row(&mut self, id: u32, due: Micros) {
-        self.pending_count += 1;
-        let facts = &self.entities.get(id).facts;
-        match (facts.is_eligible, facts.side) {
-            (false, _) if self.config.is_immediate && facts.reuse_key.is_none() => {}
-            // Introductions of Kong events may come from every shard.
-            (true, corridor_model::Side::Azure) => self.due_everywhere.push(due, id),
-            (false, _) | (true, corridor_model::Side::Kong) => self.due_here.push(due, id),
-        }
-    }
-
-    /// Rows leave in the order of memory. It follows from the order of the input, and not from that of a hash.
-    fn finalise_all(&mut self, mut due: Vec<u32>, out: &mut Vec<Emitted<P>>) {
-        due.sort_unstable();
-        out.reserve(due.len());
-        for id in due {
-            self.finalise(id, out);
-        }
-    }
-
-    fn finalise(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
-        let entity = self.entities.get(id);
-        let Role::Pending(position) = entity.role else { return };
-        let peers = entity.peers.iter().map(|peer| (&self.entities.get(peer.id).facts, peer.rungs));
-        let outcome = outcome::decide(entity, peers);
-        out.push(Emitted::Row { position, event_id: entity.facts.summary.event_id, outcome });
-        self.pending_count -= 1;
-        self.entities.get_mut(id).role = Role::Final(position);
-        self.drop_peers(id);
-        self.forget_if_possible(id);
     }
 }

@@ -8,4 +8,10 @@
 
 pub mod record;
 
+pub mod open_set;
+
+pub mod shard;
+
+pub use open_set::OpenSet;
 pub use record::{LoggedEvent, LoggedReject, RecordError, ShardRecord};
+pub use shard::{At, ClaimState, Effect, Place, Resume, Shard, ShardConfig, Totals};

@@ -8,7 +8,7 @@
 //! - Invariants: each pair is judged once, for its later event. An event lists at most `candidates_max` peers
 //!   per rung.
 
-use super::entities::{Entities, Peer, Peers, Role};
+use super::entities::{Entities, Entity, Peer, Peers, Role};
 use super::index::Found;
 use super::keys::{Probe, probes_of};
 use super::ladder::{Rungs, opposite, rungs_of_pair, slack_of};
@@ -40,6 +40,8 @@ pub(super) struct Scratch {
     filled: Vec<(u32, JoinMethod)>,
     /// Entities that a list named and names no more.
     released: Vec<u32>,
+    /// Azure events that met a Kong event by its request id.
+    met_by_request: Vec<u32>,
 }
 
 impl<P: Copy + Ord> Operator<P> {
@@ -95,6 +97,16 @@ impl<P: Copy + Ord> Operator<P> {
         }
     }
 
+    /// A candidate is an event of this shard from now on. What it owes to the partners that it met before is due.
+    pub(super) fn introduce_to_peers(&mut self, id: u32, out: &mut Vec<Emitted<P>>) {
+        let entity = self.entities.get(id);
+        if entity.facts.side == Side::Kong {
+            for peer in &entity.peers {
+                introduce(entity, self.entities.get(peer.id), out);
+            }
+        }
+    }
+
     /// Lets all newcomers meet the others, and each other.
     pub(super) fn settle(&mut self, out: &mut Vec<Emitted<P>>) {
         let mut newcomers = std::mem::take(&mut self.newcomers);
@@ -132,6 +144,9 @@ impl<P: Copy + Ord> Operator<P> {
         for id in std::mem::take(&mut self.scratch.released) {
             self.forget_if_possible(id);
         }
+        let mut settled = std::mem::take(&mut self.scratch.met_by_request);
+        settled.retain(|id| self.is_settled(self.entities.get(*id)));
+        self.finalise_all(settled, out);
         self.sweep();
     }
 
@@ -193,6 +208,7 @@ impl<P: Copy + Ord> Operator<P> {
             config: &self.config,
             filled: &mut scratch.filled,
             released: &mut scratch.released,
+            met_by_request: &mut scratch.met_by_request,
         };
         for other in &scratch.others {
             pairing.judge(*other, out);
@@ -248,6 +264,7 @@ struct Pairing<'a, P> {
     config: &'a JoinConfig,
     filled: &'a mut Vec<(u32, JoinMethod)>,
     released: &'a mut Vec<u32>,
+    met_by_request: &'a mut Vec<u32>,
 }
 
 impl<P: Copy> Pairing<'_, P> {
@@ -267,7 +284,10 @@ impl<P: Copy> Pairing<'_, P> {
         }
         self.add_peer(kong, azure, rungs);
         if self.add_peer(azure, kong, rungs) {
-            self.introduce(kong, azure, out);
+            introduce(self.entities.get(kong), self.entities.get(azure), out);
+        }
+        if self.config.is_immediate && rungs.contains(JoinMethod::RequestId) {
+            self.met_by_request.push(azure);
         }
     }
 
@@ -312,17 +332,16 @@ impl<P: Copy> Pairing<'_, P> {
             self.released.push(peer.id);
         }
     }
+}
 
-    /// Owes an introduction when an event of this shard matches one of another.
-    fn introduce(&mut self, kong: u32, azure: u32, out: &mut Vec<Emitted<P>>) {
-        let (kong, azure) = (self.entities.get(kong), self.entities.get(azure));
-        if let (Role::Pending(_) | Role::Final(_), Some(home)) = (kong.role, azure.home) {
-            out.push(Emitted::Introduction {
-                home,
-                to: azure.facts.summary.event_id,
-                peer: Box::new(kong.facts.clone()),
-                forget: kong.forget,
-            });
-        }
+/// Owes an introduction when an event of this shard matches one of another.
+fn introduce<P: Copy>(kong: &Entity<P>, azure: &Entity<P>, out: &mut Vec<Emitted<P>>) {
+    if let (Role::Pending(_) | Role::Final(_), Some(home)) = (kong.role, azure.home) {
+        out.push(Emitted::Introduction {
+            home,
+            to: azure.facts.summary.event_id,
+            peer: Box::new(kong.facts.clone()),
+            forget: kong.forget,
+        });
     }
 }

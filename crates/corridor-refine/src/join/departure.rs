@@ -23,18 +23,23 @@ impl<P: Copy + Ord> Operator<P> {
     pub(super) fn forget_before(&mut self, clock: Micros) {
         let mut passed = Vec::new();
         self.forgets.drain_before(clock, &mut passed);
-        for id in passed {
-            let entity = self.entities.get_mut(id);
-            if entity.forget >= clock {
-                self.forgets.push(entity.forget, id);
-            } else {
-                entity.is_overdue = true;
-                if !entity.lists_peers() {
-                    self.drop_peers(id);
-                }
-                self.forget_if_possible(id);
+        for (_, id) in passed {
+            match self.entities.find(id).map(|entity| entity.forget) {
+                Some(forget) if forget >= clock => self.forgets.push(forget, id),
+                Some(_) => self.forget(id),
+                None => {}
             }
         }
+    }
+
+    /// Lets an entity leave as soon as nothing needs it.
+    pub(super) fn forget(&mut self, id: u32) {
+        let entity = self.entities.get_mut(id);
+        entity.is_overdue = true;
+        if !entity.lists_peers() {
+            self.drop_peers(id);
+        }
+        self.forget_if_possible(id);
     }
 
     /// Drops an event's list of peers, and what was kept for its sake.

@@ -7,7 +7,7 @@
 use super::ladder::{Rungs, span_of};
 use super::shard::ShardId;
 use super::timeline::Span;
-use corridor_model::{JoinFacts, Micros};
+use corridor_model::{JoinFacts, Micros, Side};
 use smallvec::SmallVec;
 
 /// What an entity is to this shard.
@@ -48,6 +48,8 @@ pub(super) struct Entity<P> {
     pub(super) counts: [u32; Rungs::COUNT],
     /// Rungs with more peers than the limit.
     pub(super) full: Rungs,
+    /// Its row is final when the clock is past this, if it gets one.
+    pub(super) due: Micros,
     /// It stays a candidate until the clock is past this.
     pub(super) forget: Micros,
     /// The clock is past `forget`, but its row is still pending, or a pending row names it.
@@ -64,6 +66,8 @@ pub(super) struct Entity<P> {
     pub(super) is_reused: bool,
     /// The row leaves although ticks of other shards are missing.
     pub(super) lacks_ticks: bool,
+    /// The row leaves before its time, because memory is short.
+    pub(super) is_early: bool,
     /// Number of peer lists that name it.
     references: u32,
     /// The meeting that looked at it last.
@@ -79,6 +83,7 @@ impl<P: Copy> Entity<P> {
             peers: Peers::new(),
             counts: [0; Rungs::COUNT],
             full: Rungs::NONE,
+            due: forget,
             forget,
             is_overdue: false,
             is_leaving: false,
@@ -87,6 +92,7 @@ impl<P: Copy> Entity<P> {
             is_indexed: false,
             is_reused: false,
             lacks_ticks: false,
+            is_early: false,
             references: 0,
             seen_by: 0,
         }
@@ -107,6 +113,16 @@ impl<P: Copy> Entity<P> {
         span_of(&self.facts)
     }
 
+    /// Whether its row waits for the clocks of all shards, because introductions may come from each of them.
+    pub(super) fn waits_everywhere(&self) -> bool {
+        self.facts.is_eligible && self.facts.side == Side::Azure
+    }
+
+    /// Whether its row has not left.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.role, Role::Pending(_))
+    }
+
     /// Whether it needs a list of its peers: its row is not final, or may still come.
     pub(super) fn lists_peers(&self) -> bool {
         match self.role {
@@ -118,7 +134,7 @@ impl<P: Copy> Entity<P> {
 
     /// Whether nothing needs it any more.
     pub(super) fn is_forgettable(&self) -> bool {
-        self.is_overdue && self.references == 0 && !matches!(self.role, Role::Pending(_))
+        self.is_overdue && self.references == 0 && !self.is_pending()
     }
 
     /// Marks it as seen in a meeting; true the first time.
@@ -218,6 +234,6 @@ impl<P: Copy> Entities<P> {
 
     /// Estimate; the texts of a summary are taken as 128 bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.blocks.len() * BLOCK * size_of::<Option<Entity<P>>>() + self.len() * 128
+        self.len() * (size_of::<Option<Entity<P>>>() + 128)
     }
 }

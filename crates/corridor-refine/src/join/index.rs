@@ -334,11 +334,10 @@ impl Index {
         }
     }
 
-    /// Estimate.
+    /// Estimate; a table is taken as half full.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * (size_of::<(u64, Slot)>() + 1)
-            + self.lanes.capacity() * size_of::<Lanes>()
-            + self.spare.capacity() * size_of::<Probe>()
+        self.slots.len() * 2 * (size_of::<(u64, Slot)>() + 1)
+            + (self.lanes.len() - self.free_lanes.len()) * size_of::<Lanes>()
     }
 }
 

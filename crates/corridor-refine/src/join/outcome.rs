@@ -24,6 +24,9 @@ pub(super) fn decide<'a, P>(
     if entity.lacks_ticks {
         findings.insert(Finding::TicksMissing);
     }
+    if entity.is_early {
+        findings.insert(Finding::JoinedEarly);
+    }
     if !facts.is_eligible {
         return without_peer(facts, JoinState::NotEligible, findings);
     }

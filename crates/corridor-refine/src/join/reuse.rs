@@ -112,10 +112,9 @@ impl ReuseIndex {
         }
     }
 
-    /// Estimate.
+    /// Estimate; a table is taken as half full.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * (size_of::<(Key128, Slot)>() + 1)
-            + self.spare.capacity() * size_of::<(Key128, u32)>()
+        self.slots.len() * 2 * (size_of::<(Key128, Slot)>() + 1)
     }
 }
 

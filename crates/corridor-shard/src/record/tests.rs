@@ -58,7 +58,7 @@ prop_compose! {
 fn records(facts: &JoinFacts, texts: &[String; 3], number: u32, time: i64) -> Vec<Vec<u8>> {
     let mut all = vec![Vec::new(); 5];
     let (row, record) = (texts[0].as_bytes(), texts[1].as_bytes());
-    encode_event(&event(facts, texts, row, Some(record).filter(|_| number % 2 == 0)), &mut all[0]);
+    encode_event(&event(facts, texts, row, Some(record).filter(|_| number.is_multiple_of(2))), &mut all[0]);
     encode_reject(&reject(texts, number, time), &mut all[1]);
     encode_hint(facts, number, &mut all[2]);
     encode_introduction(&EventId([7; 32]), facts, &mut all[3]);
@@ -72,7 +72,7 @@ fn event<'r>(
     row: &'r [u8],
     record: Option<&'r [u8]>,
 ) -> LoggedEvent<'r> {
-    let directory_version = Some(&*texts[0]).filter(|text| text.len() % 2 == 0);
+    let directory_version = Some(&*texts[0]).filter(|text| text.len().is_multiple_of(2));
     LoggedEvent { facts: facts.clone(), content: [9; 16], row, record, path: &texts[2], directory_version }
 }
 
@@ -81,7 +81,7 @@ fn reject(texts: &[String; 3], number: u32, time: i64) -> LoggedReject<'_> {
         code: RejectCode::ALL[number as usize % RejectCode::ALL.len()],
         detail: &texts[0],
         preview: &texts[1],
-        side: if number % 2 == 0 { Side::Kong } else { Side::Azure },
+        side: if number.is_multiple_of(2) { Side::Kong } else { Side::Azure },
         path: &texts[2],
         byte_offset: time as u64,
         record_index: number,
@@ -102,7 +102,7 @@ proptest! {
         let all = records(&facts, &texts, number, time);
         let (row, record) = (texts[0].as_bytes(), texts[1].as_bytes());
         let want = [
-            ShardRecord::Event(event(&facts, &texts, row, Some(record).filter(|_| number % 2 == 0))),
+            ShardRecord::Event(event(&facts, &texts, row, Some(record).filter(|_| number.is_multiple_of(2)))),
             ShardRecord::Reject(reject(&texts, number, time)),
             ShardRecord::Hint { facts: facts.clone(), home: number },
             ShardRecord::Introduction { to: EventId([7; 32]), peer: facts.clone() },
