@@ -24,11 +24,14 @@ const SEAL_TIME: &str = "%Y-%m-%d %H:%M:%S";
 #[derive(Debug, thiserror::Error)]
 pub enum EntryError {
     /// Written by a later build.
-    #[error("the entry has format {found}, and this build reads up to {ENTRY_FORMAT}: use a newer build")]
+    #[error("the entry has format {found}, which is later than this build: use a newer build")]
     Newer {
         /// The format named in the entry.
         found: u32,
     },
+    /// It cannot be true.
+    #[error("the entry contradicts itself: {0}")]
+    Contradiction(&'static str),
     /// Not JSON, or not of this shape.
     #[error("the entry is not of the documented shape")]
     Shape(#[from] serde_json::Error),
@@ -74,15 +77,15 @@ pub enum Outcome {
 }
 
 /// A moment as text in UTC with microseconds, as everywhere in the lake.
-mod utc_text {
+pub(crate) mod utc_text {
     use chrono::{DateTime, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(at: &DateTime<Utc>, out: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(at: &DateTime<Utc>, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DateTime<Utc>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DateTime<Utc>, D::Error> {
         let text = String::deserialize(from)?;
         let at = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?;
         Ok(at.with_timezone(&Utc))

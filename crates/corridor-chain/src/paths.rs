@@ -5,6 +5,13 @@
 //! - Invariants: `date=` and `hour=` are UTC and zero-padded, so that keys sort as time does; a generation has three
 //!   digits, because views compare it as text; a part has five. `parse(build(x)) == x`.
 
+mod live;
+
+pub use live::{
+    Lane, LivePlace, STAGE_PREFIX, chain_folder, chain_key, is_stage_key, late_root, open_set_key,
+    parse_chain_key, stage_key,
+};
+
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use corridor_model::HourBucket;
 use serde::{Deserialize, Serialize};

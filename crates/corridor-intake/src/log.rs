@@ -7,18 +7,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use corridor_model::LogIdentity;
 use corridor_model::Micros;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// Which log this is. A topic that was deleted and made again is another log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogIdentity {
-    /// Cluster id; for the embedded log a random id that was stored when the folder was made.
-    pub cluster: String,
-    /// Topic; for the embedded log `embedded`.
-    pub topic: String,
-}
 
 /// A record to append.
 #[derive(Debug, Clone)]

@@ -35,6 +35,6 @@ pub use id::{EventId, Key128, RecordDigest};
 pub use identity::{IdentityBasis, IdentityKeys, IdentityMatch, PrincipalType};
 pub use join::{JoinConfidence, JoinFacts, JoinMethod, JoinOutcome, JoinState, PeerSummary, PeerTexts, Side};
 pub use ledger::Ledger;
-pub use origin::Origin;
+pub use origin::{LogIdentity, Origin};
 pub use rejection::{RejectCode, Rejection};
 pub use time::{HourBucket, Micros, Slice};

@@ -1,5 +1,6 @@
-//! Origin: where the bytes of a record were read.
+//! Origin: where the bytes of a record were read, and which log holds them.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,4 +19,13 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.path, self.byte_offset)
     }
+}
+
+/// Which log this is. A topic that was deleted and made again is another log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogIdentity {
+    /// Cluster id; for the embedded log a random id that was stored when the folder was made.
+    pub cluster: String,
+    /// Topic; for the embedded log `embedded`.
+    pub topic: String,
 }
