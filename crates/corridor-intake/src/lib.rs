@@ -1,9 +1,10 @@
-//! Intake: archive files become chunks of whole lines or records.
+//! Intake: archive files become chunks of whole lines or records, and live records become durable in a log.
 //!
-//! - In: paths, globs, folders and object-store URLs; plain, gzip or zstd bytes.
-//! - Out: [`Chunk`]s with the offset of every frame, in file order, or the [`ReadProblem`] of a file.
-//! - Keeps: one block and one unfinished record for each file being read.
-//! - Invariants: memory is bounded by [`RECORD_BYTES_MAX`], whatever a file holds; no byte is skipped silently.
+//! - In: paths, globs, folders and object-store URLs; plain, gzip or zstd bytes. Live: records for the shards of a [`log`].
+//! - Out: [`Chunk`]s with the offset of every frame, in file order, or the [`ReadProblem`] of a file. Live: each shard's records in order.
+//! - Keeps: one block and one unfinished record for each file being read; what its log keeps.
+//! - Invariants: memory is bounded by [`RECORD_BYTES_MAX`], whatever a file holds; no byte is skipped silently. What is live is acknowledged
+//!   only when it is durable.
 
 pub mod source;
 

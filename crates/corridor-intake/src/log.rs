@@ -5,6 +5,8 @@
 //! - Invariants: an append that returned Ok is durable. Offsets of a shard ascend, append times never fall, and both are the same
 //!   at every reading. Two implementations: a folder of this machine, and a Kafka topic.
 
+pub mod embedded;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use corridor_model::LogIdentity;
@@ -43,7 +45,7 @@ pub struct Bounds {
 }
 
 /// What went wrong with the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
     /// It takes no more until somebody makes room: back-pressure.
     #[error("the log is full: {0}")]
