@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("corridor-shard", &["corridor-model", "corridor-refine", "corridor-chain"]),
     ("corridor-lake", &["corridor-model", "corridor-refine", "corridor-chain"]),
     ("corridor-evidence", &["corridor-model", "corridor-lake"]),
-    ("corridor-testkit", &["corridor-model", "corridor-chain"]),
+    ("corridor-testkit", &["corridor-model", "corridor-chain", "corridor-intake"]),
     ("xtask", &["corridor-evidence"]),
 ];
 
