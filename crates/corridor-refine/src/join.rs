@@ -153,6 +153,17 @@ pub enum Emitted<P> {
     },
 }
 
+/// An event that was forgotten before its row was published: who asks for copies must know it still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpublished<P> {
+    /// The event.
+    pub event_id: EventId,
+    /// The copy that is the row.
+    pub position: P,
+    /// Its row is among the first so many.
+    pub row_number: u64,
+}
+
 /// The join operator of one shard. `P` is a position in its input.
 #[derive(Debug)]
 pub struct Operator<P> {
@@ -170,6 +181,10 @@ pub struct Operator<P> {
     forgets: Wheel,
     clocks: Vec<Option<Micros>>,
     pending_count: usize,
+    /// Rows that left so far, and how many of them the caller has published.
+    row_count: u64,
+    published_count: u64,
+    unpublished: Vec<Unpublished<P>>,
     hasher: RandomState,
     newcomers: arrival::Newcomers,
     departures: departure::Departures,
@@ -191,6 +206,9 @@ impl<P: Copy + Ord> Operator<P> {
             due_everywhere: Wheel::default(),
             forgets: Wheel::default(),
             pending_count: 0,
+            row_count: 0,
+            published_count: 0,
+            unpublished: Vec::new(),
             hasher: RandomState::default(),
             newcomers: arrival::Newcomers::default(),
             departures: departure::Departures::default(),
@@ -235,6 +253,22 @@ impl<P: Copy + Ord> Operator<P> {
     /// Number of events and candidates in memory.
     pub fn remembered(&self) -> usize {
         self.entities.len()
+    }
+
+    /// Number of rows that left.
+    pub fn row_count(&self) -> u64 {
+        self.row_count
+    }
+
+    /// The first `row_count` rows are published.
+    pub fn set_published(&mut self, row_count: u64) {
+        self.published_count = row_count;
+    }
+
+    /// Events that were forgotten since the last call although their rows are not published. Only where rows may leave at
+    /// once: a batch publishes everything together.
+    pub fn take_unpublished(&mut self) -> std::vec::Drain<'_, Unpublished<P>> {
+        self.unpublished.drain(..)
     }
 
     /// The position of the copy of an event that is its row, if this shard remembers one.

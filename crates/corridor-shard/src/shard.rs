@@ -21,7 +21,7 @@ pub use place::Place;
 use crate::open_set::OpenSet;
 use crate::record::{LoggedEvent, LoggedReject, ShardRecord, encode_introduction};
 use append_times::AppendTimes;
-use copies::ForgottenEarly;
+use copies::Forgotten;
 use corridor_model::time::{MINUTE, SECOND};
 use corridor_model::{EventId, Finding, HourBucket, JoinFacts, JoinOutcome, Micros};
 use corridor_refine::join::{Emitted, Input, JoinConfig, Operator, ShardId};
@@ -159,7 +159,7 @@ pub struct Shard {
     claimed_until: u64,
     claimed_floor: u64,
     last_offset: Option<u64>,
-    forgotten: ForgottenEarly,
+    forgotten: Forgotten,
     said: Vec<Emitted<Mark>>,
 }
 
@@ -179,7 +179,7 @@ impl Shard {
             claimed_until: resume.end,
             claimed_floor: resume.floor.min(resume.end),
             last_offset: resume.last_offset,
-            forgotten: ForgottenEarly::default(),
+            forgotten: Forgotten::default(),
             said: Vec::new(),
             config,
             resumed: resume,
@@ -294,10 +294,17 @@ impl Shard {
     fn push(&mut self, input: Input<Mark>, offset: u64, out: &mut Vec<Effect>) {
         let mut said = std::mem::take(&mut self.said);
         self.operator.push(input, &mut said);
+        self.say_all(said, offset, out);
+    }
+
+    fn say_all(&mut self, mut said: Vec<Emitted<Mark>>, offset: u64, out: &mut Vec<Effect>) {
         for emitted in said.drain(..) {
             self.say(emitted, offset, out);
         }
         self.said = said;
+        for event in self.operator.take_unpublished() {
+            self.forgotten.insert(event);
+        }
     }
 
     fn say(&mut self, emitted: Emitted<Mark>, offset: u64, out: &mut Vec<Effect>) {

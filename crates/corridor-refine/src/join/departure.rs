@@ -6,8 +6,9 @@
 //! - Invariants: what left is in no table.
 
 use super::arrival::hash_of_id;
+use super::entities::Role;
 use super::keys::{Probe, probes_of};
-use super::{Operator, reuse};
+use super::{Operator, Unpublished, reuse};
 use corridor_model::{Key128, Micros};
 
 /// Who leaves, and buffers that live from departure to departure, to allocate them once.
@@ -84,6 +85,13 @@ impl<P: Copy + Ord> Operator<P> {
             let entity = self.entities.get(id);
             if entity.is_logged {
                 self.log.leave(entity.arrival, &self.entities);
+            }
+            if let Role::Final(position) = entity.role
+                && self.config.is_immediate
+                && entity.row_number > self.published_count
+            {
+                let (event_id, row_number) = (entity.facts.summary.event_id, entity.row_number);
+                self.unpublished.push(Unpublished { event_id, position, row_number });
             }
             let hash = hash_of_id(&entity.facts.summary.event_id, &self.hasher);
             if let Ok(entry) = self.ids.find_entry(hash, |other| *other == id) {

@@ -68,6 +68,8 @@ pub(super) struct Entity<P> {
     pub(super) lacks_ticks: bool,
     /// The row leaves before its time, because memory is short.
     pub(super) is_early: bool,
+    /// Number of its row, from 1, when it is final.
+    pub(super) row_number: u64,
     /// Number of peer lists that name it.
     references: u32,
     /// The meeting that looked at it last.
@@ -93,6 +95,7 @@ impl<P: Copy> Entity<P> {
             is_reused: false,
             lacks_ticks: false,
             is_early: false,
+            row_number: 0,
             references: 0,
             seen_by: 0,
         }

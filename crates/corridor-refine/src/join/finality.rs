@@ -6,7 +6,7 @@
 
 use super::entities::{Entity, Role};
 use super::{Emitted, Operator, outcome};
-use corridor_model::{EventId, JoinMethod, Micros, Side};
+use corridor_model::{JoinMethod, Micros, Side};
 
 /// Whose clock a row waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +22,9 @@ const RELIEF_STEP: usize = if cfg!(test) { 4 } else { 1024 };
 
 impl<P: Copy + Ord> Operator<P> {
     /// Gets memory down to `bytes_target`, oldest first: rows that are pending leave now, with the finding JOINED_EARLY, and
-    /// events are forgotten before their time. Each forgotten event that had a row is added to `forgotten`: a copy of it would
+    /// events are forgotten before their time. The position of each forgotten row is added to `forgotten`: a copy of it would
     /// not be known as one any more.
-    pub fn relieve(
-        &mut self,
-        bytes_target: usize,
-        out: &mut Vec<Emitted<P>>,
-        forgotten: &mut Vec<(EventId, P)>,
-    ) {
+    pub fn relieve(&mut self, bytes_target: usize, out: &mut Vec<Emitted<P>>, forgotten: &mut Vec<P>) {
         if self.memory_bytes() <= bytes_target {
             return;
         }
@@ -69,13 +64,12 @@ impl<P: Copy + Ord> Operator<P> {
         self.sweep();
     }
 
-    fn forget_early(&mut self, id: u32, out: &mut Vec<Emitted<P>>, forgotten: &mut Vec<(EventId, P)>) {
+    fn forget_early(&mut self, id: u32, out: &mut Vec<Emitted<P>>, forgotten: &mut Vec<P>) {
         let entity = self.entities.get_mut(id);
         entity.is_early = entity.is_pending();
         self.finalise(id, out);
-        let entity = self.entities.get(id);
-        if let Role::Final(position) = entity.role {
-            forgotten.push((entity.facts.summary.event_id, position));
+        if let Role::Final(position) = self.entities.get(id).role {
+            forgotten.push(position);
         }
         self.forget(id);
     }
@@ -160,7 +154,9 @@ impl<P: Copy + Ord> Operator<P> {
         let outcome = outcome::decide(entity, peers);
         out.push(Emitted::Row { position, event_id: entity.facts.summary.event_id, outcome });
         self.pending_count -= 1;
-        self.entities.get_mut(id).role = Role::Final(position);
+        self.row_count += 1;
+        let entity = self.entities.get_mut(id);
+        (entity.role, entity.row_number) = (Role::Final(position), self.row_count);
         self.drop_peers(id);
         self.forget_if_possible(id);
     }

@@ -1,5 +1,6 @@
 //! Tests of the join: each rule by example, then small worlds against a naive join, then shards and hot keys.
 
+mod finality;
 mod hot;
 mod naive;
 mod rules;

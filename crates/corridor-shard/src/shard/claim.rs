@@ -64,6 +64,8 @@ pub struct ClaimState {
     pub totals: Totals,
     /// Days known to be sealed.
     pub sealed: BTreeSet<Day>,
+    /// Rows that the operator of this state has let go.
+    row_count: u64,
 }
 
 impl ClaimState {
@@ -130,15 +132,17 @@ impl Shard {
             open: self.open.clone(),
             totals: self.totals,
             sealed: self.sealed.clone(),
+            row_count: self.operator.row_count(),
         };
         debug_assert!(claim.ledger().is_conserved(), "{}", claim.ledger());
         claim
     }
 
-    /// A claim was written. What is not needed beside it any more is dropped.
+    /// A claim of this state was written and its files are in place. What is not needed beside it any more is dropped.
     pub fn committed(&mut self, claim: &ClaimState) {
         (self.claimed_until, self.claimed_floor) = (claim.end, claim.floor);
-        self.forgotten.drop_published(claim.totals.rows);
+        self.operator.set_published(claim.row_count);
+        self.forgotten.drop_published(claim.row_count);
         if let Some(needed_since) = self.needed_since() {
             self.times.forget_before(needed_since);
         }

@@ -1,41 +1,46 @@
 //! Copies: events that may have a row already, though the operator does not remember them.
 //!
-//! - In: ids that were forgotten before their time; events that come.
+//! - In: events that the operator forgot; events that come.
 //! - Out: which published hour must be searched before an event is taken.
-//! - Keeps: the ids forgotten early until a claim has published their rows.
+//! - Keeps: the forgotten ids whose rows are not published. They are few: a row is published soon after it is final, and
+//!   forgotten long after.
 //! - Invariants: an event is taken as new only if no row of it is in a claim, in the hands of the caller, or pending.
 
 use super::*;
+use corridor_refine::join::Unpublished;
 use std::collections::HashMap;
 
 /// Clocks of sources and the log may differ by this much and an old copy is still seen as old.
 const SKEW_MAX: i64 = 10 * MINUTE;
 
-/// Events that the operator forgot because memory was short.
+/// Events that the operator forgot too early to rely on the published ids, or on their age.
 #[derive(Debug, Default)]
-pub(super) struct ForgottenEarly {
-    /// Their rows are final, but may not be published: with the number of rows there were by then.
-    marks: HashMap<EventId, (Mark, u64)>,
-    /// Latest event time of all that were forgotten.
+pub(super) struct Forgotten {
+    /// Their rows are final and not published; with the number of the row.
+    unpublished: HashMap<EventId, (Mark, u64)>,
+    /// Latest event time of those that were forgotten because memory was short.
     latest: Option<Micros>,
     /// From this clock on they would have been forgotten anyway.
     until: Option<Micros>,
 }
 
-impl ForgottenEarly {
+impl Forgotten {
     pub(super) fn find(&self, event_id: &EventId) -> Option<Mark> {
-        self.marks.get(event_id).map(|(mark, _)| *mark)
+        self.unpublished.get(event_id).map(|(mark, _)| *mark)
     }
 
-    fn insert(&mut self, event_id: EventId, mark: Mark, rows: u64, memory_span: i64) {
+    pub(super) fn insert(&mut self, event: Unpublished<Mark>) {
+        self.unpublished.insert(event.event_id, (event.position, event.row_number));
+    }
+
+    fn note_early(&mut self, mark: &Mark, memory_span: i64) {
         self.latest = self.latest.max(Some(mark.event_time));
         self.until = self.until.max(Some(mark.append_time.saturating_add(memory_span)));
-        self.marks.insert(event_id, (mark, rows));
     }
 
     /// The rows up to this number are published.
-    pub(super) fn drop_published(&mut self, rows: u64) {
-        self.marks.retain(|_, (_, final_by)| *final_by > rows);
+    pub(super) fn drop_published(&mut self, row_count: u64) {
+        self.unpublished.retain(|_, (_, row_number)| *row_number > row_count);
     }
 
     fn may_hold(&self, event_time: Micros, clock: Micros) -> bool {
@@ -44,7 +49,7 @@ impl ForgottenEarly {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.marks.capacity() * (size_of::<(EventId, (Mark, u64))>() + 1)
+        self.unpublished.len() * 2 * (size_of::<(EventId, (Mark, u64))>() + 1)
     }
 }
 
@@ -75,13 +80,9 @@ impl Shard {
         let (mut said, mut forgotten) = (std::mem::take(&mut self.said), Vec::new());
         // Some room, so that it is not done again for every record.
         self.operator.relieve(most - most / 8, &mut said, &mut forgotten);
-        let at = self.next.saturating_sub(1);
-        for emitted in said.drain(..) {
-            self.say(emitted, at, out);
-        }
-        self.said = said;
-        for (event_id, mark) in forgotten {
-            self.forgotten.insert(event_id, mark, self.totals.rows, self.config.memory_span());
+        self.say_all(said, self.next.saturating_sub(1), out);
+        for mark in forgotten {
+            self.forgotten.note_early(&mark, self.config.memory_span());
         }
     }
 }

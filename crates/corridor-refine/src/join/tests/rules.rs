@@ -304,23 +304,6 @@ fn smallest_position_is_the_row_until_it_is_final() {
 }
 
 #[test]
-fn only_a_row_that_nothing_can_change_leaves_at_once() {
-    let config = JoinConfig { is_immediate: true, ..JoinConfig::batch() };
-    let row_count = |change: fn(&mut JoinFacts)| {
-        let (mut operator, mut out) = (Operator::new(config.clone()), Vec::new());
-        let mut facts = azure(1, 0, 0);
-        change(&mut facts);
-        operator.push(event(facts, 1), &mut out);
-        assert_eq!(out.len() + operator.pending(), 1);
-        out.len()
-    };
-    assert_eq!(row_count(|facts| facts.is_eligible = false), 1);
-    assert_eq!(row_count(|_| {}), 0);
-    let reusable: fn(&mut JoinFacts) = |facts| (facts.is_eligible, facts.reuse_key) = (false, key(1));
-    assert_eq!(row_count(reusable), 0);
-}
-
-#[test]
 fn peers_of_a_candidate_are_peers_of_its_event() {
     let (mut k, mut a) = (kong(1, 0), azure(2, 0, 180 * MINUTE));
     share_request(&mut k, &mut a);
