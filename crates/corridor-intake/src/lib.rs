@@ -18,6 +18,8 @@ pub mod delivery;
 
 pub mod log;
 
+pub mod kafka;
+
 pub use delivery::{Accept, Accepted, Delivery, Refusal};
 pub use frame::{Chunk, Frame, FrameReader, RECORD_BYTES_MAX};
 pub use source::{Location, SourceError, SourceFile, expand};

@@ -7,6 +7,8 @@
 
 pub mod embedded;
 
+pub mod kafka;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 pub use corridor_model::LogIdentity;
