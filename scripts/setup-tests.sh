@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs everything the tests need on a Debian machine that has Rust: system packages where one is missing,
-# a Python environment in .venv, and Azurite and Microsoft's T-SQL parsers in .tools. Quick when all is there:
+# a Python environment in .venv, and Azurite, Apache Kafka and Microsoft's T-SQL parsers in .tools. Quick when all is there:
 # each part leaves a stamp that names its versions, and is only repeated when they change.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,6 +37,13 @@ install_system_packages() {
     command -v unzip >/dev/null || missing+=(unzip)
     command -v openssl >/dev/null || missing+=(openssl)
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
+    # librdkafka is built from source, against the system's OpenSSL.
+    command -v c++ >/dev/null || missing+=(g++)
+    command -v make >/dev/null || missing+=(make)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
+    command -v java >/dev/null || missing+=(default-jre-headless)
+    command -v mvn >/dev/null || missing+=(maven)
     [ "${#missing[@]}" -eq 0 ] && return
     command -v apt-get >/dev/null || { say "please install: ${missing[*]}"; exit 1; }
     say "installing ${missing[*]}"
@@ -99,4 +106,5 @@ install_system_packages
 install_python
 install_tsql_parsers
 install_azurite
+scripts/kafka.sh install
 install_cargo_deny

@@ -20,6 +20,7 @@ pub mod source;
 pub use client::KafkaClient;
 pub use config::{KafkaConfig, Profile, Sasl, Security};
 pub use membership::{Membership, MembershipEvent, MembershipSettings};
+pub use source::{Source, SourceProgress, SourceSettings, SourceSide, SourceTopic};
 
 pub use token::TokenGrant;
 

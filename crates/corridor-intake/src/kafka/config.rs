@@ -211,7 +211,9 @@ impl KafkaConfig {
     fn find_security_problems(&self, problems: &mut Vec<String>) {
         let security = self.security.as_str();
         match (&self.sasl, self.security.uses_sasl()) {
-            (None, true) => problems.push(format!("`security` is {security}, and the table `sasl` is missing")),
+            (None, true) => {
+                problems.push(format!("`security` is {security}, and the table `sasl` is missing"))
+            }
             (Some(_), false) => problems.push(format!(
                 "the table `sasl` has no effect with `security` {security}; use sasl_ssl or sasl_plaintext"
             )),
@@ -251,9 +253,8 @@ impl KafkaConfig {
             ));
         }
         if poll < session {
-            problems.push(format!(
-                "max.poll.interval.ms {poll} must not be below session.timeout.ms {session}"
-            ));
+            problems
+                .push(format!("max.poll.interval.ms {poll} must not be below session.timeout.ms {session}"));
         }
         if self.profile == Profile::EventHubs {
             if !(6_000..=300_000).contains(&session) {

@@ -287,7 +287,8 @@ impl Group {
             let (stopped, mut wait) = oneshot::channel();
             let _ = self.told.send(MembershipEvent::Revoked { shards, is_lost, stopped });
             let deadline = Instant::now() + if is_lost { Duration::ZERO } else { self.stop_wait_max };
-            while Instant::now() < deadline && matches!(wait.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+            while Instant::now() < deadline
+                && matches!(wait.try_recv(), Err(oneshot::error::TryRecvError::Empty))
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -313,10 +314,7 @@ impl ClientContext for Group {
         self.events.error(error, reason);
     }
 
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         self.events.generate_oauth_token(config)
     }
 }

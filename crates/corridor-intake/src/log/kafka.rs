@@ -204,11 +204,10 @@ impl Connection {
     /// The cluster's id, after the topic was found with the right number of partitions.
     fn find_topic(&self, settings: &KafkaLogSettings) -> Result<String, KafkaError> {
         let cluster = fetch_cluster_id(&self.producer, &self.events)?;
-        let metadata = self
-            .producer
-            .client()
-            .fetch_metadata(Some(&settings.topic), METADATA_WAIT)
-            .map_err(|error| self.events.unavailable(&format!("find topic {}", settings.topic), &error))?;
+        let metadata =
+            self.producer.client().fetch_metadata(Some(&settings.topic), METADATA_WAIT).map_err(|error| {
+                self.events.unavailable(&format!("find topic {}", settings.topic), &error)
+            })?;
         let found = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
         let found = found.ok_or_else(|| KafkaError::Unusable(topic::missing(settings)))?;
         if let Some(error) = found.error() {
@@ -253,7 +252,9 @@ impl Connection {
                 | RDKafkaErrorCode::InvalidMessageSize
                 | RDKafkaErrorCode::MessageBatchTooLarge,
             ) => LogError::Unusable(topic::refused_as_too_large(topic, bytes)),
-            Some(_) | None => LogError::Unavailable(self.events.explain(&format!("append to {topic}"), error)),
+            Some(_) | None => {
+                LogError::Unavailable(self.events.explain(&format!("append to {topic}"), error))
+            }
         }
     }
 
@@ -295,8 +296,10 @@ impl Shared {
         let deadline = tokio::time::Instant::now() + ROOM_WAIT_MAX;
         let partition = i32::try_from(record.shard).unwrap_or(i32::MAX);
         loop {
-            let message =
-                FutureRecord::to(topic).partition(partition).key(&record.key[..]).payload(&record.payload[..]);
+            let message = FutureRecord::to(topic)
+                .partition(partition)
+                .key(&record.key[..])
+                .payload(&record.payload[..]);
             match connection.producer.send_result(message) {
                 Ok(delivery) => return Ok(delivery),
                 Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {

@@ -40,8 +40,13 @@ fn parts_that_do_not_fit_together_are_all_told_at_once() {
     let text = r#"{"bootstrap": " ", "security": "sasl_ssl", "certificate_file": "/c",
         "properties": {"heartbeat.interval.ms": "9000", "max.poll.interval.ms": "5000"}}"#;
     let said = problems(text);
-    for part in ["`bootstrap` is empty", "table `sasl` is missing", "belong together", "a third of", "max.poll.interval.ms 5000"]
-    {
+    for part in [
+        "`bootstrap` is empty",
+        "table `sasl` is missing",
+        "belong together",
+        "a third of",
+        "max.poll.interval.ms 5000",
+    ] {
         assert!(said.contains(part), "{part} in {said}");
     }
     let text = r#"{"bootstrap": "a:1", "sasl": {"mechanism": "PLAIN", "user": "u", "password_file": "f"}}"#;
@@ -87,7 +92,8 @@ fn workload_identity_takes_what_is_absent_from_the_environment() {
     assert_eq!(config.problems().len(), 2, "client id and token file are missing");
     config.fill_from_environment(|name| Some(format!("env-{name}")));
     assert_eq!(config.problems(), [""; 0]);
-    let Some(Sasl::OauthBearer { token: TokenGrant::WorkloadIdentity { tenant, client_id, .. }, .. }) = config.sasl
+    let Some(Sasl::OauthBearer { token: TokenGrant::WorkloadIdentity { tenant, client_id, .. }, .. }) =
+        config.sasl
     else {
         panic!("it is workload identity")
     };

@@ -24,9 +24,10 @@ fn serve(listener: &TcpListener, status: u16, body: &str) -> String {
         asked.extend_from_slice(&block[..count]);
         let text = String::from_utf8_lossy(&asked);
         let head = text.find("\r\n\r\n");
-        let length = text.to_ascii_lowercase().split_once("content-length: ").map_or(0, |(_, rest)| {
-            rest.split("\r\n").next().unwrap().trim().parse().unwrap()
-        });
+        let length = text
+            .to_ascii_lowercase()
+            .split_once("content-length: ")
+            .map_or(0, |(_, rest)| rest.split("\r\n").next().unwrap().trim().parse().unwrap());
         if count == 0 || head.is_some_and(|end| asked.len() >= end + 4 + length) {
             break;
         }

@@ -5,8 +5,8 @@
 //! - Keeps: nothing.
 
 use super::KafkaLogSettings;
-use crate::kafka::client::{Events, KafkaClient, METADATA_WAIT, settings_error};
 use crate::kafka::KafkaError;
+use crate::kafka::client::{Events, KafkaClient, METADATA_WAIT, settings_error};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::BTreeMap;
@@ -199,7 +199,9 @@ pub(super) fn check_partitions(settings: &KafkaLogSettings, found: usize) -> Res
 }
 
 fn alter(topic: &str, config: &str) -> String {
-    format!("correct it with: kafka-configs --alter --entity-type topics --entity-name {topic} --add-config {config}")
+    format!(
+        "correct it with: kafka-configs --alter --entity-type topics --entity-name {topic} --add-config {config}"
+    )
 }
 
 pub(super) fn missing(settings: &KafkaLogSettings) -> String {
