@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("corridor-chain", &["corridor-model"]),
     ("corridor-generate", &["corridor-model"]),
     ("corridor-shard", &["corridor-model", "corridor-refine", "corridor-chain"]),
-    ("corridor-lake", &["corridor-model", "corridor-refine", "corridor-chain"]),
+    ("corridor-lake", &["corridor-model", "corridor-refine", "corridor-chain", "corridor-testkit"]),
     ("corridor-evidence", &["corridor-model", "corridor-lake"]),
     ("corridor-testkit", &["corridor-model", "corridor-chain", "corridor-intake"]),
     ("xtask", &["corridor-evidence"]),

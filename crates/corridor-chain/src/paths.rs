@@ -216,9 +216,12 @@ pub fn generation_folder(table: Table, generation: Generation, day: &Day) -> Str
     format!("{table}/gen={generation}/date={day}")
 }
 
+/// The folder with the entries of every day's generations.
+pub const GENERATIONS_PREFIX: &str = "ctl/generations";
+
 /// The folder with the entries of a day's generations.
 pub fn entries_folder(day: &Day) -> String {
-    format!("ctl/generations/date={day}")
+    format!("{GENERATIONS_PREFIX}/date={day}")
 }
 
 /// The entry by which a number is taken.

@@ -46,6 +46,8 @@ pub mod encode_error;
 
 pub mod store;
 
+pub mod chain;
+
 pub mod landing;
 
 #[cfg(test)]

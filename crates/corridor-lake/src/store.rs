@@ -3,16 +3,19 @@
 //! - In: keys relative to the root of the lake, built by `corridor_chain::paths`; bytes.
 //! - Out: whether this content is now there, and what is there.
 //! - Keeps: the client and the prefix of the lake inside its container.
-//! - Invariants: nothing is overwritten, renamed or deleted here. A lost reply is not a failure: the same request is
-//!   repeated and what stands there is compared with what was to be written.
+//! - Invariants: nothing is overwritten or renamed here, and nothing outside the staging area is deleted. A lost reply is
+//!   not a failure: the same request is repeated and what stands there is compared with what was to be written.
 
 mod error;
 mod open;
+mod staged;
 
+pub use corridor_chain::Created;
 pub use error::{Action, ClientMessage, Problem, StoreError};
 pub use open::{open_lake, open_lake_to_plan, open_source};
 
 use bytes::Bytes;
+use corridor_chain::{CreateOnce, CreateStep, Found, PutReply};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -21,9 +24,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often one create is sent. The client itself repeats only what is safe, and a create is not.
-const CREATE_ATTEMPTS_MAX: u32 = 4;
-
 /// Where a lake lies; decides how soon what was written is seen by every reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
@@ -31,17 +31,6 @@ pub enum StoreKind {
     LocalFolder,
     /// A service across a network.
     ObjectStore,
-}
-
-/// What a create found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Created {
-    /// The key was free and holds our bytes now.
-    New,
-    /// The key holds our bytes already: an earlier run, or our own request whose reply was lost.
-    AlreadyThere,
-    /// The key holds something else, and still does.
-    OtherContent,
 }
 
 /// An object in a listing.
@@ -100,57 +89,81 @@ impl Lake {
     ///
     /// An error leaves open whether the object exists; the next create of the same bytes finds out.
     pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created, StoreError> {
-        let path = self.path_of(key);
-        let mut attempt = 1;
+        let mut create = CreateOnce::default();
+        let mut step = CreateStep::Put;
+        let mut last_error = None;
         loop {
-            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            let sent = self.store.put_opts(&path, PutPayload::from(bytes.clone()), options).await;
-            let error = match sent {
-                Ok(_) => return Ok(Created::New),
-                Err(error) => error,
-            };
-            let is_taken = error::is_taken(&error);
-            if is_taken || error::is_ambiguous(self.kind, &error) {
-                // A name may be taken and yet hold nothing (blocks of a broken upload): then ask again.
-                match self.compare(key, &bytes).await {
-                    Ok(Some(found)) => return Ok(found),
-                    Ok(None) => {}
-                    Err(read_error) if is_taken => return Err(read_error),
-                    Err(_) => {}
+            step = match step {
+                CreateStep::Put => {
+                    self.pause(create.attempts()).await;
+                    let (reply, error) = self.put(key, &bytes).await?;
+                    last_error = error.or(last_error);
+                    create.after_put(reply)
                 }
-            } else {
-                return Err(self.failed(Action::Create, key, error));
-            }
-            if attempt == CREATE_ATTEMPTS_MAX {
-                return Err(self.failed(Action::Create, key, error));
-            }
-            tracing::warn!(key, attempt, %error, "repeat a create whose outcome is unknown");
-            if !self.repeat_pause.is_zero() {
-                tokio::time::sleep(self.repeat_pause * attempt).await;
-            }
-            attempt += 1;
+                CreateStep::Look => match self.compare(key, &bytes).await {
+                    Ok(found) => create.after_look(found),
+                    Err(error) => {
+                        let next = create.after_look(Found::Unreadable);
+                        if next == CreateStep::GiveUp {
+                            return Err(error);
+                        }
+                        next
+                    }
+                },
+                CreateStep::Done(created) => return Ok(created),
+                CreateStep::GiveUp => {
+                    let unknown =
+                        || object_store::Error::Generic { store: "lake", source: "no answer".into() };
+                    return Err(self.failed(Action::Create, key, last_error.unwrap_or_else(unknown)));
+                }
+            };
         }
     }
 
-    /// What stands at `key`, compared with `want`; None when nothing does.
-    async fn compare(&self, key: &str, want: &Bytes) -> Result<Option<Created>, StoreError> {
+    async fn pause(&self, attempts: u32) {
+        if attempts > 0 && !self.repeat_pause.is_zero() {
+            tokio::time::sleep(self.repeat_pause * attempts).await;
+        }
+    }
+
+    /// One put on a free key. A refusal for good is an error; everything else is an answer, with the client's words.
+    async fn put(
+        &self,
+        key: &str,
+        bytes: &Bytes,
+    ) -> Result<(PutReply, Option<object_store::Error>), StoreError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let sent = self.store.put_opts(&self.path_of(key), PutPayload::from(bytes.clone()), options).await;
+        match sent {
+            Ok(_) => Ok((PutReply::Written, None)),
+            Err(error) if error::is_taken(&error) => Ok((PutReply::Taken, Some(error))),
+            Err(error) if error::is_ambiguous(self.kind, &error) => {
+                tracing::warn!(key, %error, "the outcome of a create is unknown; look, then repeat it");
+                Ok((PutReply::Unknown, Some(error)))
+            }
+            Err(error) => Err(self.failed(Action::Create, key, error)),
+        }
+    }
+
+    /// What stands at `key`, compared with `want`.
+    async fn compare(&self, key: &str, want: &Bytes) -> Result<Found, StoreError> {
         let found = match self.store.get(&self.path_of(key)).await {
             Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(object_store::Error::NotFound { .. }) => return Ok(Found::Nothing),
             Err(source) => return Err(self.failed(Action::Read, key, source)),
         };
         if found.meta.size != want.len() as u64 {
-            return Ok(Some(Created::OtherContent));
+            return Ok(Found::Other);
         }
         let mut rest = want.as_ref();
         let mut chunks = found.into_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(|e| self.failed(Action::Read, key, e))? {
             match rest.strip_prefix(chunk.as_ref()) {
                 Some(after) => rest = after,
-                None => return Ok(Some(Created::OtherContent)),
+                None => return Ok(Found::Other),
             }
         }
-        Ok(Some(if rest.is_empty() { Created::AlreadyThere } else { Created::OtherContent }))
+        Ok(if rest.is_empty() { Found::Same } else { Found::Other })
     }
 
     /// The bytes at `key`; None when nothing is there.
@@ -241,7 +254,5 @@ impl fmt::Display for Lake {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod faulty;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 use super::*;
 use crate::store::Lake;
-use crate::store::faulty::{Death, Fault, FaultyStore};
 use chrono::{DateTime, TimeDelta, Utc};
 use corridor_chain::paths::{self, FilePlace};
 use corridor_chain::{
     ClosedEntry, Day, DayDecision, Entry, Generation, Outcome, Refusal, RunIdentity, Table,
 };
 use corridor_model::Ledger;
+use corridor_testkit::{Death, Fault, FaultyStore};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;

@@ -20,6 +20,8 @@ pub enum Action {
     Read,
     /// Listing a folder.
     List,
+    /// Deleting staged bytes.
+    Delete,
 }
 
 impl fmt::Display for Action {
@@ -29,6 +31,7 @@ impl fmt::Display for Action {
             Self::Create => "create",
             Self::Read => "read",
             Self::List => "list",
+            Self::Delete => "delete",
         })
     }
 }

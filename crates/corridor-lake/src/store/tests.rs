@@ -1,5 +1,5 @@
-use super::faulty::{Fault, FaultyStore};
 use super::*;
+use corridor_testkit::{Fault, FaultyStore};
 use object_store::memory::InMemory;
 
 const KEY: &str = "events/gen=001/date=2026-11-24/hour=07/00000.parquet";

@@ -1,4 +1,4 @@
-//! Faulty store, for tests: fails before a write, loses the reply after it, or dies for good after some operations.
+//! Faulty store: fails before a write, loses the reply after it, or dies for good after some operations.
 //!
 //! - In: a store and a plan of faults.
 //! - Out: the same store with those faults.
@@ -14,11 +14,11 @@ use object_store::{
 };
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What happens to one put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Nothing.
     None,
     /// It never reaches the store.
@@ -35,7 +35,7 @@ pub(crate) enum Fault {
 
 /// Where the process stops when its operations are used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Death {
+pub enum Death {
     /// The last operation is not done.
     Before,
     /// The last operation is done and nobody learns of it.
@@ -44,7 +44,7 @@ pub(crate) enum Death {
 
 /// A store with a plan of faults for its puts and a life of so many operations.
 #[derive(Debug)]
-pub(crate) struct FaultyStore {
+pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
     put_faults: Mutex<VecDeque<Fault>>,
     operations: AtomicUsize,
@@ -53,19 +53,26 @@ pub(crate) struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub(crate) fn with_faults(inner: Arc<dyn ObjectStore>, faults: &[Fault]) -> Self {
+    /// Lives for ever; each put takes the next fault of the plan.
+    pub fn with_faults(inner: Arc<dyn ObjectStore>, faults: &[Fault]) -> Self {
         let put_faults = Mutex::new(faults.iter().copied().collect());
         Self { put_faults, ..Self::dying(inner, usize::MAX, Death::Before) }
     }
 
-    pub(crate) fn dying(inner: Arc<dyn ObjectStore>, operations_max: usize, death: Death) -> Self {
+    /// Does so many operations, and after that nothing. With [`Death::After`] one more is done, and its answer lost.
+    pub fn dying(inner: Arc<dyn ObjectStore>, operations_max: usize, death: Death) -> Self {
         let put_faults = Mutex::default();
         Self { inner, put_faults, operations: AtomicUsize::new(0), operations_max, death }
     }
 
     /// How many operations were asked for.
-    pub(crate) fn operation_count(&self) -> usize {
+    pub fn operation_count(&self) -> usize {
         self.operations.load(Ordering::SeqCst)
+    }
+
+    fn next_fault(&self) -> Fault {
+        let mut faults = self.put_faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.pop_front().unwrap_or(Fault::None)
     }
 
     /// Counts one operation; whether it is still done, and whether its caller still lives to see the answer.
@@ -98,7 +105,7 @@ impl ObjectStore for FaultyStore {
         if !is_done {
             return Err(dead());
         }
-        let fault = self.put_faults.lock().unwrap().pop_front().unwrap_or(Fault::None);
+        let fault = self.next_fault();
         let taken = || Error::AlreadyExists { path: path.to_string(), source: "taken".into() };
         match fault {
             Fault::BeforeWrite => return Err(broken("connection reset before the write")),
@@ -126,8 +133,12 @@ impl ObjectStore for FaultyStore {
         }
     }
 
-    fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        async { Err(broken("a landing never deletes")) }.into_stream().boxed()
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.step() {
+            (true, true) => self.inner.delete_stream(paths),
+            (true, false) => self.inner.delete_stream(paths).map(|_| Err(dead())).boxed(),
+            (false, _) => async { Err(dead()) }.into_stream().boxed(),
+        }
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -138,10 +149,10 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(broken("a landing lists with `list` only"))
+        Err(broken("everybody lists with `list` only"))
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        Err(broken("a landing never copies inside the store"))
+        Err(broken("nobody copies inside the store"))
     }
 }
