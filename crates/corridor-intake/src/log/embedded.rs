@@ -102,12 +102,7 @@ impl EmbeddedLog {
         config.segment_bytes = config.segment_bytes.min(config.bytes_max / SEGMENTS_MIN);
         let shard_count = config.shard_count as usize;
         let lock = identity::lock(&config.folder)?;
-        let mut paths = recovery::segment_paths(&config.folder)?;
-        let cluster = identity::cluster_of(&config.folder, config.shard_count, !paths.is_empty())?;
-        if paths.is_empty() {
-            recovery::begin(&mut *disk, &config.folder, cluster, shard_count)?;
-            paths = recovery::segment_paths(&config.folder)?;
-        }
+        let (paths, cluster) = recovery::find_or_make(&mut *disk, &config.folder, config.shard_count)?;
         let recovered = recovery::recover(&mut *disk, &paths, cluster, shard_count)?;
         let identity = LogIdentity { cluster: hex::encode(cluster), topic: "embedded".to_owned() };
         let (bytes_max, folder) = (config.bytes_max, config.folder.clone());

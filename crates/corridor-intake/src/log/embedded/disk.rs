@@ -70,5 +70,11 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 pub(super) fn replace_file(disk: &mut dyn Disk, path: &Path, content: &[u8]) -> io::Result<()> {
     prepare_file(disk, path, content)?;
     publish_file(path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    sync_folder(folder_of(path))
+}
+
+/// The folder that holds the name.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }

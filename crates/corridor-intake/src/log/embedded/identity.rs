@@ -2,7 +2,8 @@
 //!
 //! - In: the folder, and the number of shards that is asked for.
 //! - Out: its lock, its cluster id, or why it cannot be used.
-//! - Invariants: a folder serves one process at a time, and keeps its id and number of shards for ever.
+//! - Invariants: a folder serves one process at a time, and keeps its id and number of shards for ever. The id is written last when a log is
+//!   made, so a folder with an id and without segments has lost them.
 
 use super::disk::{self, RealDisk};
 use crate::log::LogError;
@@ -23,10 +24,9 @@ struct Identity {
     shard_count: u32,
 }
 
-/// Takes the folder for this process, until the file is dropped.
+/// Takes the folder for this process, until the file is dropped. Makes it when it does not exist.
 pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
-    fs::create_dir_all(folder)
-        .map_err(|error| unusable("make the folder of the embedded log", folder, &error))?;
+    make(folder).map_err(|error| unusable("make the folder of the embedded log", folder, &error))?;
     let path = folder.join(LOCK_NAME);
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| unusable("open", &path, &error))?;
@@ -40,14 +40,20 @@ pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
     }
 }
 
-/// The cluster id of the folder, which is made when the folder is new.
-pub(super) fn cluster_of(folder: &Path, shard_count: u32, has_segments: bool) -> Result<[u8; 16], LogError> {
+/// Makes a folder whose name survives a crash: each new name is synced in the folder above it.
+fn make(folder: &Path) -> std::io::Result<()> {
+    let is_new = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<&Path> = folder.ancestors().take_while(is_new).collect();
+    fs::create_dir_all(folder)?;
+    made.into_iter().try_for_each(|path| disk::sync_folder(disk::folder_of(path)))
+}
+
+/// The cluster id of the folder, or None while no log was made in it.
+pub(super) fn read(folder: &Path, shard_count: u32) -> Result<Option<[u8; 16]>, LogError> {
     let path = folder.join(NAME);
     let content = match fs::read(&path) {
         Ok(content) => content,
-        Err(error) if error.kind() == ErrorKind::NotFound && !has_segments => {
-            return create(&path, shard_count);
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unusable("read", &path, &error)),
     };
     let identity: Identity = serde_json::from_slice(&content).map_err(|error| {
@@ -77,18 +83,24 @@ pub(super) fn cluster_of(folder: &Path, shard_count: u32, has_segments: bool) ->
             path.display()
         ))
     })?;
-    Ok(cluster)
+    Ok(Some(cluster))
 }
 
-fn create(path: &Path, shard_count: u32) -> Result<[u8; 16], LogError> {
+/// An id for a new log.
+pub(super) fn draw_cluster() -> Result<[u8; 16], LogError> {
     let mut cluster = [0; 16];
     getrandom::fill(&mut cluster)
         .map_err(|error| LogError::Unavailable(format!("draw an id for the embedded log: {error}")))?;
+    Ok(cluster)
+}
+
+/// Completes a new log: from now on the folder has one.
+pub(super) fn write(folder: &Path, cluster: [u8; 16], shard_count: u32) -> Result<(), LogError> {
+    let path = folder.join(NAME);
     let identity = Identity { format: FORMAT, cluster: hex::encode(cluster), shard_count };
     let content = serde_json::to_vec_pretty(&identity)
         .map_err(|error| LogError::Unusable(format!("describe the embedded log: {error}")))?;
-    disk::replace_file(&mut RealDisk, path, &content).map_err(|error| unusable("write", path, &error))?;
-    Ok(cluster)
+    disk::replace_file(&mut RealDisk, &path, &content).map_err(|error| unusable("write", &path, &error))
 }
 
 pub(super) fn unusable(tried: &str, path: &Path, error: &std::io::Error) -> LogError {

@@ -11,7 +11,7 @@
 
 use super::disk::{self, Disk, UNPUBLISHED};
 use super::format::{self, Defect, GROUP_MAGIC, GroupHeader, RECORD_HEADER_LEN, SegmentHeader};
-use super::identity::unusable;
+use super::identity::{self, unusable};
 use super::reader::{damaged, unreadable};
 use super::segment::{EXTENSION, Segment, Window};
 use crate::log::LogError;
@@ -59,13 +59,46 @@ pub(super) fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
     Ok(paths)
 }
 
-/// The first segment of a new log.
-pub(super) fn begin(
+/// The segments of the folder's log and its cluster id; makes both when there is no log yet.
+pub(super) fn find_or_make(
     disk: &mut dyn Disk,
     folder: &Path,
-    cluster: [u8; 16],
-    shard_count: usize,
-) -> Result<(), LogError> {
+    shard_count: u32,
+) -> Result<(Vec<PathBuf>, [u8; 16]), LogError> {
+    let paths = segment_paths(folder)?;
+    match identity::read(folder, shard_count)? {
+        Some(_) if paths.is_empty() => Err(LogError::Unusable(format!(
+            "{} holds a log whose segments are missing: restore them from a copy, or use a new folder",
+            folder.display()
+        ))),
+        Some(cluster) => Ok((paths, cluster)),
+        None => {
+            remove_unfinished(&paths, shard_count as usize)?;
+            let cluster = identity::draw_cluster()?;
+            begin(disk, folder, cluster, shard_count as usize)?;
+            identity::write(folder, cluster, shard_count)?;
+            Ok((segment_paths(folder)?, cluster))
+        }
+    }
+}
+
+/// A log whose making was interrupted has one segment without groups. Anything more was a log once.
+fn remove_unfinished(paths: &[PathBuf], shard_count: usize) -> Result<(), LogError> {
+    for path in paths {
+        let len = fs::metadata(path).map_err(|error| unusable("look at", path, &error))?.len();
+        if paths.len() > 1 || len > SegmentHeader::encoded_len(shard_count) as u64 {
+            return Err(LogError::Unusable(format!(
+                "{} holds records, but the description of its log is missing beside it: restore it from a copy, or use a new folder",
+                path.display()
+            )));
+        }
+        fs::remove_file(path).map_err(|error| unusable("remove", path, &error))?;
+    }
+    Ok(())
+}
+
+/// The first segment of a new log.
+fn begin(disk: &mut dyn Disk, folder: &Path, cluster: [u8; 16], shard_count: usize) -> Result<(), LogError> {
     let header = SegmentHeader {
         sequence: 1,
         cluster,
@@ -104,6 +137,8 @@ pub(super) fn recover(
         );
         disk.truncate(&last.file, tail.len).map_err(|error| unusable("cut", &last.path, &error))?;
     }
+    // What a killed process wrote may still be in memory only. It is shown to readers from now on, so it must not vanish.
+    disk.sync(&last.file).map_err(|error| unusable("sync", &last.path, &error))?;
     Ok(Recovered { segments, tail, sealed_bytes })
 }
 
@@ -122,7 +157,7 @@ fn open(path: &Path, cluster: [u8; 16], shard_count: usize) -> Result<Segment, L
     if header.cluster != cluster {
         return Err(refuse("the segment belongs to another log"));
     }
-    if Segment::path_of(path.parent().unwrap_or(Path::new("")), header.sequence) != path {
+    if Segment::path_of(disk::folder_of(path), header.sequence) != path {
         return Err(refuse("the segment was renamed"));
     }
     Ok(Segment { path: path.to_owned(), file, header, sealed_len: OnceLock::new() })

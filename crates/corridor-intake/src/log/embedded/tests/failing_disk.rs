@@ -139,3 +139,15 @@ async fn readers_and_appenders_learn_that_the_log_was_closed() {
     assert_eq!(texts(&reader.read(100, LONG).await.unwrap()), ["a"], "what is there can still be read");
     assert!(matches!(reader.read(100, LONG).await, Err(LogError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn log_is_not_opened_before_its_last_group_is_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = open(folder.path());
+    append(&log, "a").await.unwrap();
+    drop(log);
+    let disk = FailingDisk::default();
+    disk.plan(|plan| plan.syncs.push_back(ErrorKind::Other));
+    let error = EmbeddedLog::open_on(small_config(folder.path(), 2, 1 << 20), Box::new(disk)).err().unwrap();
+    assert!(error.to_string().starts_with("sync "), "{error}");
+}

@@ -208,3 +208,27 @@ async fn payload_that_holds_a_copy_of_the_log_is_no_group() {
     let log = EmbeddedLog::open(config(folder.path(), 2)).unwrap();
     assert_eq!(log.bounds(0).await.unwrap().end, 6, "the torn copy is cut, not taken for durable groups");
 }
+
+#[tokio::test]
+async fn making_that_was_interrupted_is_done_again_but_lost_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || EmbeddedLog::open(config(folder.path(), 2));
+    let log = open().unwrap();
+    let before = log.identity();
+    drop(log);
+    let description = folder.path().join("log.json");
+    fs::remove_file(&description).unwrap();
+    let log = open().unwrap();
+    assert_ne!(log.identity(), before, "nothing was in it, so another log is made");
+    log.append(vec![record(0, "x")]).await.unwrap();
+    drop(log);
+    let aside = folder.path().join("aside");
+    fs::rename(&description, &aside).unwrap();
+    let error = open().err().unwrap().to_string();
+    assert!(error.contains("the description of its log is missing"), "{error}");
+    fs::rename(&aside, &description).unwrap();
+    open().unwrap();
+    fs::remove_file(&recovery::segment_paths(folder.path()).unwrap()[0]).unwrap();
+    let error = open().err().unwrap().to_string();
+    assert!(error.contains("segments are missing"), "{error}");
+}
