@@ -8,7 +8,11 @@ use std::sync::Mutex;
 
 /// What the next operations answer; without a plan they succeed.
 #[derive(Clone, Default)]
-struct FailingDisk(Arc<Mutex<Plan>>);
+struct FailingDisk {
+    plan: Arc<Mutex<Plan>>,
+    /// Syncs wait while a test holds it.
+    gate: Arc<Mutex<()>>,
+}
 
 #[derive(Default)]
 struct Plan {
@@ -16,17 +20,22 @@ struct Plan {
     writes: VecDeque<(usize, ErrorKind)>,
     syncs: VecDeque<ErrorKind>,
     truncates: VecDeque<ErrorKind>,
+    sync_count: usize,
 }
 
 impl FailingDisk {
     fn plan(&self, change: impl FnOnce(&mut Plan)) {
-        change(&mut self.0.lock().unwrap());
+        change(&mut self.plan.lock().unwrap());
+    }
+
+    fn sync_count(&self) -> usize {
+        self.plan.lock().unwrap().sync_count
     }
 }
 
 impl Disk for FailingDisk {
     fn write(&mut self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        match self.0.lock().unwrap().writes.pop_front() {
+        match self.plan.lock().unwrap().writes.pop_front() {
             None => RealDisk.write(file, bytes, at),
             Some((count, kind)) => {
                 RealDisk.write(file, &bytes[..count.min(bytes.len())], at)?;
@@ -36,11 +45,17 @@ impl Disk for FailingDisk {
     }
 
     fn sync(&mut self, file: &File) -> io::Result<()> {
-        self.0.lock().unwrap().syncs.pop_front().map_or_else(|| RealDisk.sync(file), |kind| Err(kind.into()))
+        let failure = {
+            let mut plan = self.plan.lock().unwrap();
+            plan.sync_count += 1;
+            plan.syncs.pop_front()
+        };
+        drop(self.gate.lock());
+        failure.map_or_else(|| RealDisk.sync(file), |kind| Err(kind.into()))
     }
 
     fn truncate(&mut self, file: &File, len: u64) -> io::Result<()> {
-        match self.0.lock().unwrap().truncates.pop_front() {
+        match self.plan.lock().unwrap().truncates.pop_front() {
             None => RealDisk.truncate(file, len),
             Some(kind) => Err(kind.into()),
         }
@@ -150,4 +165,40 @@ async fn log_is_not_opened_before_its_last_group_is_synced() {
     disk.plan(|plan| plan.syncs.push_back(ErrorKind::Other));
     let error = EmbeddedLog::open_on(small_config(folder.path(), 2, 1 << 20), Box::new(disk)).err().unwrap();
     assert!(error.to_string().starts_with("sync "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_or_shown_before_its_sync_and_one_sync_serves_all_that_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, disk) = open(folder.path());
+    let log = Arc::new(log);
+    let mut reader = log.reader(0, 0).await.unwrap();
+    let before = disk.sync_count();
+    let spawn = |text: String| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move { append(&log, &text).await })
+    };
+    let appends = {
+        let gate = disk.gate.lock().unwrap();
+        let mut appends = vec![spawn("first".to_owned())];
+        while disk.sync_count() == before {
+            std::thread::yield_now();
+        }
+        appends.extend((0..100).map(|index| spawn(index.to_string())));
+        while log.requests.as_ref().unwrap().capacity() > WAITING_MAX - 100 {
+            std::thread::yield_now();
+        }
+        assert!(appends.iter().all(|append| !append.is_finished()));
+        assert_eq!(log.shared.end(0), 0, "readers do not see it");
+        drop(gate);
+        appends
+    };
+    for append in appends {
+        append.await.unwrap().unwrap();
+    }
+    assert_eq!(disk.sync_count(), before + 2, "one for the first, one for the hundred");
+    let mut seen = 0;
+    while seen < 101 {
+        seen += reader.read(1_000, LONG).await.unwrap().len();
+    }
 }
