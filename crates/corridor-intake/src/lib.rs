@@ -20,7 +20,9 @@ pub mod log;
 
 pub mod kafka;
 
-pub use delivery::{Accept, Accepted, Delivery, Refusal};
+pub mod http;
+
+pub use delivery::{Accept, Accepted, Defect, DefectKind, Delivery, Refusal};
 pub use frame::{Chunk, Frame, FrameReader, RECORD_BYTES_MAX};
 pub use source::{Location, SourceError, SourceFile, expand};
 

@@ -81,6 +81,11 @@ pub trait Log: Send + Sync + 'static {
     /// Number of shards.
     fn shard_count(&self) -> u32;
 
+    /// Bytes of the longest record that it takes.
+    fn record_bytes_max(&self) -> usize {
+        16 << 20
+    }
+
     /// Appends records; returns when all are durable. After an error some of them may be there.
     async fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError>;
 

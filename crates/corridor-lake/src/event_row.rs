@@ -245,7 +245,8 @@ impl<'r> EventRow<'r> {
         CorrelationOrigin::ALL.get(usize::from(self.head[at::CORRELATION_ORIGIN])).copied()
     }
 
-    pub(crate) fn record_sha256(&self) -> RecordDigest {
+    /// Digest of its record.
+    pub fn record_sha256(&self) -> RecordDigest {
         RecordDigest(self.part(at::RECORD_SHA256))
     }
 
@@ -254,12 +255,18 @@ impl<'r> EventRow<'r> {
         (time != NO_TIME).then_some(time)
     }
 
-    pub(crate) fn record_index(&self) -> u32 {
+    /// Position of its record in its batch or envelope.
+    pub fn record_index(&self) -> u32 {
         u32::from_le_bytes(self.part(at::RECORD_INDEX))
     }
 
     pub(crate) fn redactions(&self) -> u32 {
         u32::from_le_bytes(self.part(at::REDACTIONS))
+    }
+
+    /// Offset of its record in the file or message.
+    pub fn byte_offset(&self) -> u64 {
+        self.provenance().byte_offset
     }
 
     /// Where its record was.

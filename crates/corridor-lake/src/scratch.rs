@@ -113,6 +113,11 @@ impl Scratch {
         Ok(Some(record))
     }
 
+    /// Bytes of the record of an offset; 0 if it was not kept.
+    pub fn length(&self, offset: u64) -> usize {
+        self.places.get(&offset).map_or(0, |place| place.length as usize)
+    }
+
     /// Lets a record go.
     pub fn remove(&mut self, offset: u64) {
         let Some(place) = self.places.remove(&offset) else { return };

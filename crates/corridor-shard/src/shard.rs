@@ -253,6 +253,11 @@ impl Shard {
         self.sealed.insert(day);
     }
 
+    /// Whether the day of an hour is sealed.
+    pub fn is_sealed(&self, hour: HourBucket) -> bool {
+        self.sealed_days.contains(&place::day_of(hour))
+    }
+
     /// Where a row of this event time goes that was appended at this time, as far as is known now.
     pub fn place(&self, event_time: Micros, append_time: Micros) -> Place {
         place::place(event_time, append_time, &self.sealed_days)

@@ -115,6 +115,8 @@ pub struct Job<'a> {
     config: &'a Config,
     context: Context,
     inputs: Vec<Input>,
+    lake: &'a str,
+    records: Records,
     threads: usize,
     range: Range,
     runtime: Runtime,
@@ -123,11 +125,13 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     fn prepare(args: &'a BackfillArgs, config: &'a Config, runtime: Runtime) -> Result<Self> {
         let context = load_context(args.directory.as_deref(), config)?;
+        let lake = args.lake.as_deref().unwrap_or(&config.lake);
+        let records = args.records.unwrap_or(config.records);
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         let threads = args.threads.unwrap_or_else(cores).max(1);
         let range = Range::new(args.from, args.to)?;
         let inputs = find_inputs(args, &runtime)?;
-        Ok(Self { args, config, context, inputs, threads, range, runtime })
+        Ok(Self { args, config, context, inputs, lake, records, threads, range, runtime })
     }
 
     fn read(&self, spill: &Spill) -> Result<ReadResult> {
@@ -135,7 +139,7 @@ impl<'a> Job<'a> {
             inputs: &self.inputs,
             context: &self.context,
             range: self.range,
-            keeps_records: self.args.records == Records::On,
+            keeps_records: self.records == Records::On,
             threads: self.threads,
             runtime: self.runtime.handle().clone(),
         };
@@ -146,7 +150,7 @@ impl<'a> Job<'a> {
     fn settings(&self) -> Vec<String> {
         let key_id = self.config.pseudonym_key_id.clone().unwrap_or_default();
         vec![
-            format!("records={:?}", self.args.records),
+            format!("records={:?}", self.records),
             format!("range={:?}", self.range),
             format!("rules={:?}", self.context.settings),
             format!("directory={}", self.context.directory.version().unwrap_or_default()),
@@ -170,7 +174,7 @@ impl<'a> Job<'a> {
             summary.nothing_to_land();
             return Ok(());
         }
-        let url = &self.args.lake;
+        let url = self.lake;
         let lake = if self.args.dry_run { open_lake_to_plan(url)? } else { open_lake(url)? };
         let plan = self.runtime.block_on(Landing::begin(lake.clone(), &days, run))?;
         if plan.is_already_landed() {
@@ -274,6 +278,7 @@ fn join_thread<T>(thread: ScopedJoinHandle<'_, T>) -> T {
 
 /// Loads directory and rules; all their problems at once.
 pub fn load_context(directory: Option<&std::path::Path>, config: &Config) -> Result<Context> {
+    let directory = directory.or(config.directory.as_deref());
     let directory = directory_folder::load(directory).map_err(|problems| UsageError(problems.join("\n")))?;
     let pseudonyms = config.pseudonymiser().map_err(UsageError)?;
     Ok(Context { directory, settings: config.settings(), pseudonyms })

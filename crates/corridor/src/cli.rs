@@ -1,7 +1,9 @@
 //! The command line: names, flags and their environment twins.
 
+use crate::config::Role;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Turns the traffic of one corridor, Azure Synapse ⇄ Kong Gateway ⇄ APIs, into evidence an auditor can trust.
@@ -23,6 +25,12 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Write seeded, realistic traffic of both sides, a directory folder and the truth about them.
     Generate(GenerateArgs),
+    /// Run the worker: receive records over HTTP and Kafka, join them, and write evidence, until it is told to stop.
+    Run(RunArgs),
+    /// Show a running worker's shards: lag, last commit, pending, duplicates, rejects, memory, and the conservation equation.
+    Status(StatusArgs),
+    /// Accept that records of the log are lost: the shard goes on behind them, and its chain says so for ever.
+    Gap(GapArgs),
     /// Generate traffic, backfill it into a local lake, and answer five auditor questions from the Parquet.
     Demo(DemoArgs),
     /// Check configuration and directory; report all problems at once.
@@ -34,7 +42,8 @@ pub enum Command {
 }
 
 /// Whether the redacted original records are kept beside the evidence rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Records {
     /// Keep them in `records/`.
     On,
@@ -54,18 +63,18 @@ pub struct BackfillArgs {
     /// Folder with principals.csv, workspaces.csv, kong.yaml, routes.csv (all optional).
     #[arg(long, value_name = "FOLDER", env = "CORRIDOR_DIRECTORY")]
     pub directory: Option<PathBuf>,
-    /// Where the evidence goes: a folder, az://container/prefix (ADLS), or s3://bucket/prefix.
-    #[arg(long, value_name = "URL", env = "CORRIDOR_LAKE", default_value = "./lake")]
-    pub lake: String,
+    /// Where the evidence goes: a folder, az://container/prefix (ADLS), or s3://bucket/prefix; default: ./lake.
+    #[arg(long, value_name = "URL", env = "CORRIDOR_LAKE")]
+    pub lake: Option<String>,
     /// Only rows at or after this moment of event time (RFC 3339, or a date).
     #[arg(long, value_name = "T", value_parser = parse_moment)]
     pub from: Option<DateTime<Utc>>,
     /// Only rows before this moment of event time (RFC 3339, or a date).
     #[arg(long, value_name = "T", value_parser = parse_moment)]
     pub to: Option<DateTime<Utc>>,
-    /// Keep the redacted original records.
-    #[arg(long, value_enum, default_value = "on", env = "CORRIDOR_RECORDS")]
-    pub records: Records,
+    /// Keep the redacted original records; default: on.
+    #[arg(long, value_enum, env = "CORRIDOR_RECORDS")]
+    pub records: Option<Records>,
     /// Read and join everything, print what would land, write nothing to the lake.
     #[arg(long)]
     pub dry_run: bool,
@@ -84,6 +93,63 @@ pub struct BackfillArgs {
     /// Why this backfill is run; kept in its open entry.
     #[arg(long, value_name = "TEXT", default_value = "backfill")]
     pub why: String,
+}
+
+/// Flags of `run`. Everything else is in the configuration; `corridor check` tells what is wrong with it.
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// Where the evidence goes: a folder, az://container/prefix (ADLS), or s3://bucket/prefix; default: ./lake.
+    #[arg(long, value_name = "URL", env = "CORRIDOR_LAKE")]
+    pub lake: Option<String>,
+    /// Folder with principals.csv, workspaces.csv, kong.yaml, routes.csv (all optional); reloaded when it changes.
+    #[arg(long, value_name = "FOLDER", env = "CORRIDOR_DIRECTORY")]
+    pub directory: Option<PathBuf>,
+    /// Keep the redacted original records; default: on.
+    #[arg(long, value_enum, env = "CORRIDOR_RECORDS")]
+    pub records: Option<Records>,
+    /// What this worker does: intake, join, or both (default). Only with the Kafka log can they be split.
+    #[arg(long, value_enum, value_delimiter = ',', env = "CORRIDOR_ROLES")]
+    pub roles: Vec<Role>,
+    /// Address of the HTTP receiver, and of health, metrics and status; default: 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS", env = "CORRIDOR_HTTP_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Folder of the embedded log; default: ./log.
+    #[arg(long, value_name = "FOLDER", env = "CORRIDOR_LOG_FOLDER")]
+    pub log: Option<PathBuf>,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Addresses of the workers. Repeatable.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: Vec<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Flags of `gap`.
+#[derive(Debug, Args)]
+pub struct GapArgs {
+    /// Where the evidence goes.
+    #[arg(long, value_name = "URL", env = "CORRIDOR_LAKE")]
+    pub lake: Option<String>,
+    /// The shard that has stopped.
+    #[arg(long)]
+    pub shard: u32,
+    /// First offset that is lost.
+    #[arg(long)]
+    pub from: u64,
+    /// First offset behind the lost ones.
+    #[arg(long)]
+    pub to: u64,
+    /// Why the records are lost, for the auditor.
+    #[arg(long)]
+    pub reason: String,
+    /// Who accepts that.
+    #[arg(long)]
+    pub by: String,
 }
 
 /// Flags of `generate`.

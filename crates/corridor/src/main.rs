@@ -10,6 +10,8 @@ mod config;
 mod demo;
 mod directory_folder;
 mod explain;
+mod run;
+mod status_command;
 
 use crate::cli::{Cli, Command, GenerateArgs, SqlArgs};
 use crate::config::{Config, UsageError};
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let config = Config::load(cli.config.as_deref(), &|name| std::env::var(name).ok());
     let ended = match (cli.command, config) {
-        (command, Ok(config)) => run(command, &config),
+        (command, Ok(config)) => dispatch(command, &config),
         // It tells the problems of the directory, too.
         (Command::Check(args), Err(problems)) => check::run(&args, problems),
         (_, Err(problems)) => Err(UsageError(problems.join("\nerror: ")).into()),
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, config: &Config) -> Result<ExitCode> {
+fn dispatch(command: Command, config: &Config) -> Result<ExitCode> {
     match command {
         Command::Backfill(args) => {
             let summary = backfill::run(&args, config, chrono::Utc::now())?;
@@ -50,6 +52,9 @@ fn run(command: Command, config: &Config) -> Result<ExitCode> {
             print(&text)?;
             Ok(if summary.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Run(args) => run::run(&args, config),
+        Command::Status(args) => status_command::run(&args),
+        Command::Gap(args) => run::gap::run(&args, config),
         Command::Generate(args) => generate(&args),
         Command::Demo(args) => demo::run(&args, config),
         Command::Check(args) => check::run(&args, Vec::new()),

@@ -5,12 +5,12 @@
 //! - Invariants: secrets are named by their files. Properties that carry a guarantee cannot be set from outside.
 
 use crate::kafka::token::TokenGrant;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// How to reach a cluster.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
     /// Brokers as `host:port`, separated by commas.
@@ -35,7 +35,7 @@ pub struct KafkaConfig {
 }
 
 /// How a connection is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Security {
     /// Not at all.
@@ -70,7 +70,7 @@ impl Security {
 }
 
 /// How we say who we are.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mechanism", deny_unknown_fields)]
 pub enum Sasl {
     /// User and password; for Event Hubs the user `$ConnectionString` and a connection string.
@@ -120,7 +120,7 @@ impl Sasl {
 }
 
 /// A set of settings that a service needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// Apache Kafka.

@@ -7,13 +7,13 @@
 use crate::kafka::{Clock, KafkaError};
 use corridor_model::Micros;
 use reqwest::Url;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where tokens come from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TokenGrant {
     /// A token of the cluster, which Entra trusts, for one of Entra (AKS workload identity). Absent values come from `AZURE_*`.

@@ -218,6 +218,10 @@ impl Log for EmbeddedLog {
         self.shard_count
     }
 
+    fn record_bytes_max(&self) -> usize {
+        PAYLOAD_BYTES_MAX
+    }
+
     async fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
         self.check_records(&records)?;
         if records.is_empty() {

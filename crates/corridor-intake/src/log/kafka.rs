@@ -84,6 +84,13 @@ pub struct CreateTopic {
     pub max_message_bytes: u32,
 }
 
+impl CreateTopic {
+    /// With so many copies, and otherwise as the cluster and the largest record want it.
+    pub fn replicated(replication: i32) -> Self {
+        Self { replication, retention_ms: None, max_message_bytes: default_record_bytes() }
+    }
+}
+
 /// Room for a record of the largest size that intake parses, refined.
 fn default_record_bytes() -> u32 {
     24 * 1024 * 1024
@@ -156,20 +163,20 @@ impl KafkaLog {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Largest key and payload, together, that the topic takes.
-    pub fn record_bytes_max(&self) -> usize {
-        self.shared.record_bytes_max - RECORD_OVERHEAD_BYTES
-    }
-
     /// From now on released positions are committed as advice.
     pub fn advise(&self, advice: Advice) {
         *self.shared.advice.lock().unwrap_or_else(PoisonError::into_inner) = Some(advice);
     }
 
+    /// Largest key and payload, together, that the topic takes.
+    fn record_room(&self) -> usize {
+        self.shared.record_bytes_max - RECORD_OVERHEAD_BYTES
+    }
+
     fn check_sizes(&self, records: &[NewRecord]) -> Result<(), LogError> {
         for record in records {
             let bytes = record.key.len() + record.payload.len();
-            if bytes > self.record_bytes_max() {
+            if bytes > self.record_room() {
                 return Err(LogError::Unusable(topic::too_large(
                     &self.shared.settings.topic,
                     bytes,
@@ -342,6 +349,10 @@ impl Log for KafkaLog {
 
     fn shard_count(&self) -> u32 {
         self.shared.settings.shards
+    }
+
+    fn record_bytes_max(&self) -> usize {
+        self.record_room()
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError> {

@@ -148,6 +148,32 @@ impl Shard {
         }
     }
 
+    /// A final row that the next claim cannot hold is pending again until [`Shard::hand_over`]: a claim names so many files
+    /// and no more. Its outcome and place are as the effect told them.
+    pub fn hold_back(&mut self, offset: u64, outcome: &JoinOutcome, place: Place) {
+        if self.open.insert(offset) {
+            let [early, late] = flags(outcome, place);
+            self.totals.rows -= 1;
+            self.totals.early -= early;
+            self.totals.late -= late;
+        }
+    }
+
+    /// A row that was held back is final again.
+    pub fn hand_over(&mut self, offset: u64, outcome: &JoinOutcome, place: Place) {
+        if self.open.remove(offset) {
+            let [early, late] = flags(outcome, place);
+            self.totals.rows += 1;
+            self.totals.early += early;
+            self.totals.late += late;
+        }
+    }
+
+    /// The next offset to take.
+    pub fn next_offset(&self) -> u64 {
+        self.next
+    }
+
     /// Running totals and pending events.
     pub fn ledger(&self) -> Ledger {
         self.totals.ledger(self.open.len())
@@ -166,4 +192,10 @@ impl Shard {
         let since = self.clock.map(|clock| oldest.map_or(clock, |oldest| oldest.min(clock)))?;
         Some(since.saturating_add(-self.config.memory_span()))
     }
+}
+
+/// What a row adds to the counts of early and late rows.
+fn flags(outcome: &JoinOutcome, place: Place) -> [u64; 2] {
+    let is_early = outcome.findings.contains(Finding::JoinedEarly);
+    [is_early, matches!(place, Place::Late(_))].map(u64::from)
 }

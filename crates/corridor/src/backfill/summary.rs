@@ -83,7 +83,7 @@ impl Summary {
         let inputs: &[Input] = &job.inputs;
         Self {
             status: Status::Incomplete,
-            lake: job.args.lake.clone(),
+            lake: job.lake.to_owned(),
             conserved: ledger.is_conserved(),
             ledger,
             kong_events: counts.events[Side::Kong as usize],
