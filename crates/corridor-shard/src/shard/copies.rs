@@ -65,7 +65,8 @@ impl Shard {
             event_time < remembered.saturating_add(skew) || self.forgotten.may_hold(event_time, clock);
         let is_unknown = may_be_old
             && offset >= self.resumed.end
-            && self.operator.position_of(event_id).is_none()
+            // Taking the event moves the clock, and what is remembered now may be forgotten by it.
+            && self.operator.position_of(event_id).is_none_or(|first| first.append_time < remembered)
             && self.forgotten.find(event_id).is_none();
         is_unknown.then(|| self.place(event_time, clock).hour())
     }
