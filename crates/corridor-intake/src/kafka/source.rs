@@ -27,8 +27,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Messages of one partition that may be on their way to the log.
-pub const IN_FLIGHT_MAX: usize = 1000;
+/// Messages of one partition that may be on their way to the log. A partition at its bound is paused, which throws away what was
+/// fetched of it and costs a fetch when it goes on: a low bound makes that the pace of small messages.
+pub const IN_FLIGHT_MAX: usize = 16_384;
 
 /// Bytes of all partitions that may be on their way to the log.
 pub const IN_FLIGHT_BYTES_MAX: usize = 64 * 1024 * 1024;

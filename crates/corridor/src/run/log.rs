@@ -110,6 +110,8 @@ async fn share(
                 log.advise(membership.advice());
                 let ended = pass_on(&mut events, assignments, stopped).await;
                 if ended.is_none() {
+                    // The shards have ended already: nobody must wait for an answer to the revocation.
+                    drop(events);
                     return membership.leave().await;
                 }
             }
