@@ -108,6 +108,12 @@ class Worker:
 
         self.wait_for(is_done, seconds)
 
+    def has_taken(self, events):
+        """Whether every shard has taken so many records in all, and nothing of its log is left."""
+        shards = self.status()["shards"]
+        taken = sum(shard["ledger"]["records_in"] for shard in shards)
+        return taken >= events and all(shard["phase"] == "running" and shard["lag_records"] < 100 for shard in shards)
+
     def figures(self, events, since):
         cpu = cpu_of(self.child.pid) - since[1]
         return {
@@ -220,21 +226,53 @@ def fill(options, worker, entries):
     return intake["events"] + intake["rejects"]
 
 
-def log_to_visible(options, broker, name, entries):
-    """The log topic is filled first; then a worker that only joins reads it from its start until everything is visible."""
-    lake = fresh(options.work / "lakes" / name)
+def fill_log(options, broker, name, lake, entries):
+    """A topic of its own, filled by a worker that only takes in; the events in it, and what that cost."""
     broker.create_log(name, options.shards)
     with Worker(options, f"{name}-intake", {"lake": lake} | broker.settings(name, options.shards, "intake")) as intake:
         since = intake.now()
         events = fill(options, intake, entries)
         filled = intake.figures(events, since)
     say(f"{name}: {events} events are in the log")
+    return events, filled
+
+
+def log_to_visible(options, broker, name, entries):
+    """The log topic is filled first; then a worker that only joins reads it from its start until everything is visible."""
+    lake = fresh(options.work / "lakes" / name)
+    events, filled = fill_log(options, broker, name, lake, entries)
     began = time.monotonic()
     with Worker(options, f"{name}-join", {"lake": lake} | broker.settings(name, options.shards, "join")) as join:
         join.wait_until_visible(events)
         figures = join.figures(events, (began, 0.0)) | visible(lake)
     shutil.rmtree(lake)
     return {"intake": filled, "join": figures}
+
+
+def recovery(options, broker):
+    """Everything of a log waits for partners; the worker is killed, and the next one replays it from the floor.
+
+    Append times are the log's own: the events came faster than the 500 a second of the bar. --entries says how many wait.
+    """
+    lake = fresh(options.work / "lakes" / "recovery")
+    events, _ = fill_log(options, broker, "recovery", lake, options.entries)
+    settings = {"lake": lake} | broker.settings("recovery", options.shards, "join")
+    waiting = argparse.Namespace(**vars(options) | {"wait": 1800})
+    with Worker(waiting, "recovery-first", settings) as worker:
+        # Rows that a request id matches are final at once: a claim of them makes the rest a replay.
+        has_claimed = lambda: all(shard["last_claim"] for shard in worker.status()["shards"] or [{"last_claim": None}])
+        worker.wait_for(lambda: has_claimed() and worker.has_taken(events), 300)
+        worker.child.kill()
+        worker.child.wait()
+    began = time.monotonic()
+    with Worker(waiting, "recovery-second", settings) as worker:
+        worker.wait_for(lambda: bool(worker.status()["shards"]), 120)
+        assigned = time.monotonic()
+        worker.wait_for(lambda: worker.has_taken(events), 300)
+        figures = worker.figures(events, (assigned, 0.0)) | {"until_assigned": assigned - began}
+        figures["pending"] = worker.status()["ledger"]["pending"]
+    shutil.rmtree(lake)
+    return figures
 
 
 def marginal(small, large):
@@ -316,12 +354,14 @@ def visible_anywhere(lake):
     """Flink's finished files have no ending of their own."""
     files = [str(path) for path in pathlib.Path(lake).rglob("*") if path.is_file() and not path.name.startswith((".", "_"))]
     size = sum(pathlib.Path(file).stat().st_size for file in files)
-    rows, matched, denied = duckdb.execute("SELECT count(*), count(category), count(*) FILTER (denied) FROM read_parquet(?)", [files]).fetchone()
+    query = "SELECT count(*), count(category), count(*) FILTER (denied) FROM read_parquet(?)"
+    rows, matched, denied = duckdb.execute(query, [files]).fetchone()
     return {"rows": rows, "matched": matched, "denied": denied, "bytes_per_row": size / max(rows, 1), "files": len(files)}
 
 
 def show(name, figures):
-    wanted = ("events", "entries", "rows", "per_second", "wall", "cpu", "events_per_core_second", "peak_mb", "bytes_per_row", "p50_ms", "p99_ms", "files")
+    wanted = ("events", "entries", "rows", "pending", "until_assigned", "per_second", "wall", "cpu", "events_per_core_second")
+    wanted += ("peak_mb", "bytes_per_row", "files", "p50_ms", "p99_ms")
     parts = [f"{key} {figures[key]:,.1f}" for key in wanted if key in figures]
     print(f"{name:28} {'  '.join(parts)}", flush=True)
 
@@ -333,7 +373,7 @@ def measure(options, results, save):
         for name, figures in results["http"].items():
             show(f"http to durable, {name}", figures)
         save()
-    if not {"log", "topics", "flink"} & set(options.parts):
+    if not {"log", "recovery", "topics", "flink"} & set(options.parts):
         return
     broker = Broker(options)
     with contextlib.ExitStack() as stack:
@@ -342,6 +382,10 @@ def measure(options, results, save):
             results["log"] = {name: log_to_visible(options, broker, f"log-{name}", entries) for name, entries in sizes.items()}
             save()
             show_log(results["log"])
+        if "recovery" in options.parts:
+            results["recovery"] = recovery(options, broker)
+            show("recovery", results["recovery"])
+            save()
         if {"topics", "flink"} & set(options.parts):
             measure_topics(options, broker, results, sizes, save)
 
@@ -399,7 +443,7 @@ def parse_arguments():
     parser.add_argument("--visible", type=int, default=20)
     parser.add_argument("--records", choices=["off", "on"], default="off")
     parser.add_argument("--runs", type=int, default=1, help="rounds of the worker and Flink")
-    parser.add_argument("--parts", type=lambda text: text.split(","), default=["http", "log", "topics", "flink"])
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["http", "log", "recovery", "topics", "flink"])
     return parser.parse_args()
 
 
