@@ -89,6 +89,12 @@ pub trait Log: Send + Sync + 'static {
     /// Appends records; returns when all are durable. After an error some of them may be there.
     async fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError>;
 
+    /// Appends what shards tell each other (introductions and ticks). Without it no row becomes final, and the log never gets
+    /// shorter: a log that is full for records still takes it.
+    async fn append_own(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
+        self.append(records).await
+    }
+
     /// The offsets that a shard holds.
     async fn bounds(&self, shard: u32) -> Result<Bounds, LogError>;
 

@@ -29,7 +29,7 @@ use self::disk::{Disk, RealDisk};
 use self::format::GroupHeader;
 use self::reader::EmbeddedReader;
 use self::segment::{Shared, State};
-use self::writer::{Append, Request, Writer};
+use self::writer::{Append, Request, Room, Writer};
 use super::{Bounds, Log, LogError, LogIdentity, LogReader, NewRecord};
 use async_trait::async_trait;
 use corridor_model::Micros;
@@ -150,13 +150,21 @@ impl EmbeddedLog {
         let headers = 2 * segment_header_len(self.shard_count)
             + GroupHeader::encoded_len(self.shard_count as usize) as u64;
         let bytes = writer::byte_count(records) + headers;
-        if bytes > self.bytes_max || u32::try_from(records.len()).is_err() {
+        if bytes > Room::Outside.of(self.bytes_max) || u32::try_from(records.len()).is_err() {
             return Err(LogError::Unusable(format!(
                 "an append of {bytes} bytes can never fit into a log of {}: raise its bound, or append less at once",
                 self.bytes_max
             )));
         }
         Ok(())
+    }
+
+    async fn append_within(&self, records: Vec<NewRecord>, room: Room) -> Result<(), LogError> {
+        self.check_records(&records)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.ask(|reply| Request::Append(Append { records, room, reply })).await
     }
 
     async fn ask(&self, request: impl FnOnce(writer::Reply) -> Request) -> Result<(), LogError> {
@@ -223,11 +231,11 @@ impl Log for EmbeddedLog {
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
-        self.check_records(&records)?;
-        if records.is_empty() {
-            return Ok(());
-        }
-        self.ask(|reply| Request::Append(Append { records, reply })).await
+        self.append_within(records, Room::Outside).await
+    }
+
+    async fn append_own(&self, records: Vec<NewRecord>) -> Result<(), LogError> {
+        self.append_within(records, Room::Whole).await
     }
 
     async fn bounds(&self, shard: u32) -> Result<Bounds, LogError> {

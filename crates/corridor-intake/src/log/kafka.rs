@@ -211,19 +211,17 @@ impl Connection {
     /// The cluster's id, after the topic was found with the right number of partitions.
     fn find_topic(&self, settings: &KafkaLogSettings) -> Result<String, KafkaError> {
         let cluster = fetch_cluster_id(&self.producer, &self.events)?;
-        let metadata =
-            self.producer.client().fetch_metadata(Some(&settings.topic), METADATA_WAIT).map_err(|error| {
-                self.events.unavailable(&format!("find topic {}", settings.topic), &error)
-            })?;
+        // Asking for one topic could make it, where brokers make topics that are asked for: so ask for all.
+        let metadata = self
+            .producer
+            .client()
+            .fetch_metadata(None, METADATA_WAIT)
+            .map_err(|error| self.events.unavailable("list the topics", &error))?;
         let found = metadata.topics().iter().find(|topic| topic.name() == settings.topic);
         let found = found.ok_or_else(|| KafkaError::Unusable(topic::missing(settings)))?;
         if let Some(error) = found.error() {
-            return Err(match RDKafkaErrorCode::from(error) {
-                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-                    KafkaError::Unusable(topic::missing(settings))
-                }
-                code => KafkaError::Unavailable(format!("find topic {}: {code}", settings.topic)),
-            });
+            let code = RDKafkaErrorCode::from(error);
+            return Err(KafkaError::Unavailable(format!("find topic {}: {code}", settings.topic)));
         }
         topic::check_partitions(settings, found.partitions().len())?;
         Ok(cluster)

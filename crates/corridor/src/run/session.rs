@@ -223,7 +223,7 @@ impl<'t> Session<'t> {
         if self.introductions.is_empty() {
             return Ok(());
         }
-        Ok(self.task.log.append(std::mem::take(&mut self.introductions)).await?)
+        Ok(self.task.log.append_own(std::mem::take(&mut self.introductions)).await?)
     }
 
     /// Tells every shard the clock, when it is time. One tick that fails is made up for by the next.
@@ -237,7 +237,7 @@ impl<'t> Session<'t> {
         let payload = Bytes::from(payload);
         let shards = 0..self.task.log.shard_count();
         let ticks = shards.map(|shard| NewRecord { shard, key: Bytes::new(), payload: payload.clone() });
-        if let Err(error) = self.task.log.append(ticks.collect()).await {
+        if let Err(error) = self.task.log.append_own(ticks.collect()).await {
             tracing::warn!(shard = self.number, %error, "a tick could not be appended");
         }
     }

@@ -21,6 +21,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// A group takes no further append beyond this, so that one sync stays short.
 const COMMIT_BYTES_MAX: u64 = 16 << 20;
+/// The reserve is this part of the disk bound.
+const RESERVE_PART: u64 = 16;
 /// The buffer is given back when a group was larger.
 const BUFFER_BYTES_KEPT: usize = 32 << 20;
 
@@ -35,9 +37,29 @@ pub(super) enum Request {
     Release { shard: u32, floor: u64, reply: Reply },
 }
 
+/// How much of the disk bound an append may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// All but a reserve.
+    Outside,
+    /// The reserve, too: what shards tell each other is small, and makes the log shorter.
+    Whole,
+}
+
+impl Room {
+    /// Of a log with this bound.
+    pub(super) fn of(self, bytes_max: u64) -> u64 {
+        match self {
+            Self::Outside => bytes_max - bytes_max / RESERVE_PART,
+            Self::Whole => bytes_max,
+        }
+    }
+}
+
 /// Records that become durable together.
 pub(super) struct Append {
     pub(super) records: Vec<NewRecord>,
+    pub(super) room: Room,
     pub(super) reply: Reply,
 }
 
@@ -114,7 +136,7 @@ impl Writer {
         let mut admitted = Vec::with_capacity(appends.len());
         let mut bytes = 0;
         for append in appends {
-            match self.admit(bytes + append.byte_count()) {
+            match self.admit(bytes + append.byte_count(), append.room) {
                 Ok(()) => {
                     bytes += append.byte_count();
                     admitted.push(append);
@@ -134,15 +156,15 @@ impl Writer {
     }
 
     /// Whether a group of so many bytes may be written.
-    fn admit(&mut self, bytes: u64) -> Result<(), LogError> {
+    fn admit(&mut self, bytes: u64, room: Room) -> Result<(), LogError> {
         if let Some(reason) = &self.failed {
             return Err(LogError::Unusable(reason.clone()));
         }
-        if !self.fits(bytes) && self.is_all_released() {
+        if !self.fits(bytes, room) && self.is_all_released() {
             self.rotate()?;
             self.delete_released();
         }
-        if self.fits(bytes) {
+        if self.fits(bytes, room) {
             return Ok(());
         }
         Err(LogError::Full(format!(
@@ -150,15 +172,15 @@ impl Writer {
              bound must be raised",
             self.config.folder.display(),
             self.sealed_bytes + self.len,
-            self.config.bytes_max
+            room.of(self.config.bytes_max)
         )))
     }
 
-    fn fits(&self, bytes: u64) -> bool {
+    fn fits(&self, bytes: u64, room: Room) -> bool {
         let header = GroupHeader::encoded_len(self.next_offsets.len()) as u64;
         // A full active segment is followed by a new one, with a header of its own.
         let total = self.sealed_bytes + self.len + self.active.first_group() + header + bytes;
-        total <= self.config.bytes_max
+        total <= room.of(self.config.bytes_max)
     }
 
     /// Whether the active segment holds records, and nobody needs them.

@@ -6,10 +6,11 @@
 
 use super::KafkaLogSettings;
 use crate::kafka::KafkaError;
-use crate::kafka::client::{Events, KafkaClient, METADATA_WAIT, settings_error};
+use crate::kafka::client::{Events, KafkaClient, METADATA_WAIT, blocking, settings_error};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is known about the topic.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ pub(super) async fn prepare(client: &KafkaClient, settings: &KafkaLogSettings) -
     }
     let events = client.events("admin");
     let made = client.settings(&[])?.create_with_context(events.clone());
-    let admin: AdminClient<Events> = made.map_err(settings_error)?;
+    let admin: Arc<AdminClient<Events>> = Arc::new(made.map_err(settings_error)?);
     let prepared = prepare_with(&admin, &events, settings).await;
     // Its thread is joined when it is dropped.
     drop(tokio::task::spawn_blocking(move || drop(admin)));
@@ -41,7 +42,7 @@ pub(super) async fn prepare(client: &KafkaClient, settings: &KafkaLogSettings) -
 }
 
 async fn prepare_with(
-    admin: &AdminClient<Events>,
+    admin: &Arc<AdminClient<Events>>,
     events: &Events,
     settings: &KafkaLogSettings,
 ) -> Result<Found, KafkaError> {
@@ -84,7 +85,7 @@ fn options() -> AdminOptions {
 }
 
 async fn describe(
-    admin: &AdminClient<Events>,
+    admin: &Arc<AdminClient<Events>>,
     events: &Events,
     settings: &KafkaLogSettings,
 ) -> Result<Described, KafkaError> {
@@ -93,24 +94,37 @@ async fn describe(
     let answer = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await;
     let mut resources = answer.map_err(|error| events.unavailable(&tried, &error))?;
     match resources.pop() {
+        // rdkafka leaves out why a topic has no settings: it is not there, or we may not look.
+        Some(Ok(resource)) if resource.entries.is_empty() => {
+            if is_listed(admin, events, topic).await? {
+                Ok(Described::Hidden)
+            } else {
+                Ok(Described::Missing)
+            }
+        }
         Some(Ok(resource)) => {
             let entries = resource.entries.into_iter();
             let pairs = entries.filter_map(|entry| Some((entry.name, entry.value?)));
             Ok(Described::Properties(pairs.collect()))
         }
-        Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
-            Ok(Described::Missing)
-        }
-        Some(Err(
-            RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed,
-        )) => Ok(Described::Hidden),
         Some(Err(code)) => Err(KafkaError::Unavailable(format!("{tried}: {code}"))),
         None => Err(KafkaError::Unavailable(format!("{tried}: the answer is empty"))),
     }
 }
 
+async fn is_listed(
+    admin: &Arc<AdminClient<Events>>,
+    events: &Events,
+    topic: &str,
+) -> Result<bool, KafkaError> {
+    let asked = Arc::clone(admin);
+    let metadata = blocking(move || asked.inner().fetch_metadata(None, METADATA_WAIT)).await?;
+    let metadata = metadata.map_err(|error| events.unavailable("list the topics", &error))?;
+    Ok(metadata.topics().iter().any(|listed| listed.name() == topic))
+}
+
 async fn create(
-    admin: &AdminClient<Events>,
+    admin: &Arc<AdminClient<Events>>,
     events: &Events,
     settings: &KafkaLogSettings,
 ) -> Result<(), KafkaError> {
@@ -207,7 +221,7 @@ fn alter(topic: &str, config: &str) -> String {
 pub(super) fn missing(settings: &KafkaLogSettings) -> String {
     let (topic, shards) = (&settings.topic, settings.shards);
     format!(
-        "topic {topic} does not exist; create it with: kafka-topics --create --topic {topic} --partitions {shards} \
+        "topic {topic} does not exist, or may not be seen; create it with: kafka-topics --create --topic {topic} --partitions {shards} \
          --config message.timestamp.type=LogAppendTime, or set `create_topic`"
     )
 }
