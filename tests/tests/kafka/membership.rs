@@ -20,7 +20,8 @@ fn settings(topic: &str, shard_count: u32) -> MembershipSettings {
 }
 
 fn join(topic: &str) -> (Membership, UnboundedReceiver<MembershipEvent>) {
-    Membership::join(&client(scene().broker.config()), settings(topic, 6)).unwrap()
+    Membership::join(&client(scene().broker.config()), settings(topic, 6))
+        .expect("the scene is as it was set up")
 }
 
 /// Answers revocations at once.
@@ -42,20 +43,24 @@ impl Other {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the scene is as it was set up");
         let owned = Arc::new(Mutex::new(BTreeSet::new()));
-        let (noted, lines) = (Arc::clone(&owned), BufReader::new(process.stdout.take().unwrap()).lines());
+        let (noted, lines) = (
+            Arc::clone(&owned),
+            BufReader::new(process.stdout.take().expect("the scene is as it was set up")).lines(),
+        );
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let shards = line.strip_prefix("owns ").unwrap().split(',');
-                *noted.lock().unwrap() = shards.filter_map(|shard| shard.parse().ok()).collect();
+                let shards = line.strip_prefix("owns ").expect("the scene is as it was set up").split(',');
+                *noted.lock().expect("the scene is as it was set up") =
+                    shards.filter_map(|shard| shard.parse().ok()).collect();
             }
         });
         Self { process, owned }
     }
 
     fn owned(&self) -> BTreeSet<u32> {
-        self.owned.lock().unwrap().clone()
+        self.owned.lock().expect("the scene is as it was set up").clone()
     }
 }
 
@@ -76,7 +81,7 @@ async fn shards_of_a_killed_member_go_to_the_other() {
     let mut other = Other::start("members-killed");
     eventually("each owns half", || owned.borrow().len() == 3 && other.owned().len() == 3).await;
     assert!(owned.borrow().is_disjoint(&other.owned()));
-    other.process.kill().unwrap();
+    other.process.kill().expect("the scene is as it was set up");
     eventually("it owns all again", || owned.borrow().len() == 6).await;
     member.leave().await;
 }
@@ -98,7 +103,7 @@ async fn shard_is_given_away_only_after_its_owner_says_that_it_has_stopped() {
     assert_eq!(shards.len(), 3);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(second.owned().borrow().len(), 0, "the first has not stopped");
-    stopped.send(()).unwrap();
+    stopped.send(()).expect("the scene is as it was set up");
     let theirs = second.owned();
     eventually("the second gets them", || *theirs.borrow() == shards).await;
     answer(events);
@@ -116,8 +121,10 @@ async fn member_with_a_name_gets_its_shards_back_after_a_restart_and_the_others_
         instance: Some(instance.into()),
         ..settings("members-named", 6)
     };
-    let join_as =
-        |instance: &str| Membership::join(&client(scene().broker.config()), named(instance)).unwrap();
+    let join_as = |instance: &str| {
+        Membership::join(&client(scene().broker.config()), named(instance))
+            .expect("the scene is as it was set up")
+    };
     let (first, first_events) = join_as("worker-1");
     answer(first_events);
     let owned = first.owned();

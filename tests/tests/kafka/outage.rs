@@ -16,12 +16,17 @@ use std::time::Duration;
 async fn broker_killed_and_restarted_in_the_middle_loses_nothing() {
     let mut broker = Broker::start();
     let client = client(broker.config());
-    let log = Arc::new(KafkaLog::open(client.clone(), settings("outage-log", 2)).await.unwrap());
+    let log = Arc::new(
+        KafkaLog::open(client.clone(), settings("outage-log", 2))
+            .await
+            .expect("the scene is as it was set up"),
+    );
     broker.create_topic("outage-source", 2, &[]).await;
     let counter = Counter::new(|_| false);
     let topics = vec![SourceTopic { name: "outage-source".into(), side: SourceSide::Kong }];
     let source = SourceSettings { topics, group: "outage".into(), instance: None };
-    let source = Source::start(client.clone(), source, Arc::clone(&counter) as _).unwrap();
+    let source = Source::start(client.clone(), source, Arc::clone(&counter) as _)
+        .expect("the scene is as it was set up");
     let member = MembershipSettings {
         topic: "outage-log".into(),
         shard_count: 2,
@@ -29,7 +34,7 @@ async fn broker_killed_and_restarted_in_the_middle_loses_nothing() {
         instance: Some("worker-1".into()),
         stop_wait_max: Duration::from_secs(1),
     };
-    let (member, mut events) = Membership::join(&client, member).unwrap();
+    let (member, mut events) = Membership::join(&client, member).expect("the scene is as it was set up");
     let owned = member.owned();
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     let is_done = Arc::new(AtomicBool::new(false));
@@ -49,8 +54,8 @@ async fn broker_killed_and_restarted_in_the_middle_loses_nothing() {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     is_done.store(true, Ordering::Relaxed);
-    let acknowledged = writer.await.unwrap();
-    let read = reader.await.unwrap();
+    let acknowledged = writer.await.expect("the scene is as it was set up");
+    let read = reader.await.expect("the scene is as it was set up");
     let lost: Vec<_> = acknowledged.difference(&read).collect();
     assert!(lost.is_empty(), "{} of {} were lost: {lost:?}", lost.len(), acknowledged.len());
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
@@ -80,7 +85,10 @@ async fn write(log: Arc<KafkaLog>, is_done: Arc<AtomicBool>) -> BTreeSet<String>
 /// Reads both shards until they are quiet after the end, with readers that live through the outages.
 async fn follow(log: Arc<KafkaLog>, is_done: Arc<AtomicBool>) -> BTreeSet<String> {
     let mut read = BTreeSet::new();
-    let mut readers = [log.reader(0, 0).await.unwrap(), log.reader(1, 0).await.unwrap()];
+    let mut readers = [
+        log.reader(0, 0).await.expect("the scene is as it was set up"),
+        log.reader(1, 0).await.expect("the scene is as it was set up"),
+    ];
     let mut quiet = 0;
     while quiet < 4 {
         let was_done = is_done.load(Ordering::Relaxed);

@@ -28,7 +28,7 @@ pub fn scene() -> &'static Scene {
 }
 
 pub fn client(config: KafkaConfig) -> KafkaClient {
-    KafkaClient::new(config, clock()).unwrap()
+    KafkaClient::new(config, clock()).expect("the scene is as it was set up")
 }
 
 pub fn settings(topic: &str, shards: u32) -> KafkaLogSettings {
@@ -44,7 +44,9 @@ pub fn settings(topic: &str, shards: u32) -> KafkaLogSettings {
 }
 
 pub async fn open(topic: &str, shards: u32) -> KafkaLog {
-    KafkaLog::open(client(scene().broker.config()), settings(topic, shards)).await.unwrap()
+    KafkaLog::open(client(scene().broker.config()), settings(topic, shards))
+        .await
+        .expect("the scene is as it was set up")
 }
 
 pub fn record(shard: u32, payload: impl Into<Bytes>) -> NewRecord {
@@ -57,17 +59,26 @@ pub async fn read(reader: &mut dyn LogReader, count: usize) -> Vec<StoredRecord>
     let mut records = Vec::new();
     while records.len() < count {
         assert!(Instant::now() < deadline, "only {} of {count} records came", records.len());
-        records.extend(reader.read(1 << 20, Duration::from_millis(200)).await.unwrap());
+        records.extend(
+            reader.read(1 << 20, Duration::from_millis(200)).await.expect("the scene is as it was set up"),
+        );
     }
     records
 }
 
 /// Reads a whole shard as text.
 pub async fn read_all(log: &dyn Log, shard: u32) -> Vec<String> {
-    let bounds = log.bounds(shard).await.unwrap();
-    let mut reader = log.reader(shard, bounds.start).await.unwrap();
-    let records = read(reader.as_mut(), usize::try_from(bounds.end - bounds.start).unwrap()).await;
-    records.into_iter().map(|record| String::from_utf8(record.payload.to_vec()).unwrap()).collect()
+    let bounds = log.bounds(shard).await.expect("the scene is as it was set up");
+    let mut reader = log.reader(shard, bounds.start).await.expect("the scene is as it was set up");
+    let records = read(
+        reader.as_mut(),
+        usize::try_from(bounds.end - bounds.start).expect("the scene is as it was set up"),
+    )
+    .await;
+    records
+        .into_iter()
+        .map(|record| String::from_utf8(record.payload.to_vec()).expect("the scene is as it was set up"))
+        .collect()
 }
 
 /// Why a log could not be opened or used.
@@ -119,7 +130,7 @@ impl Accept for Counter {
     async fn accept(&self, delivery: Delivery) -> Result<Accepted, Refusal> {
         let body = String::from_utf8_lossy(&delivery.body).into_owned();
         // Later ones overtake earlier ones.
-        let pause = u64::try_from(delivery.origin.byte_offset % 7).unwrap();
+        let pause = delivery.origin.byte_offset % 7;
         tokio::time::sleep(Duration::from_millis(pause)).await;
         if (self.refuses)(&body) {
             return Err(Refusal::Busy { retry_after: Duration::from_millis(50), reason: "the test".into() });

@@ -10,7 +10,7 @@ use std::time::Duration;
 fn start(topics: &[(&str, SourceSide)], group: &str, accept: Arc<Counter>) -> Source {
     let topics = topics.iter().map(|(name, side)| SourceTopic { name: (*name).into(), side: *side });
     let settings = SourceSettings { topics: topics.collect(), group: group.into(), instance: None };
-    Source::start(client(scene().broker.config()), settings, accept).unwrap()
+    Source::start(client(scene().broker.config()), settings, accept).expect("the scene is as it was set up")
 }
 
 fn numbered(range: std::ops::Range<usize>) -> Vec<Option<Vec<u8>>> {
@@ -76,7 +76,13 @@ async fn restarts_and_rebalances_skip_nothing() {
     for round in 0..6_usize {
         for partition in 0..4_usize {
             let from = (round * 4 + partition) * 300;
-            broker.send("source-moves", i32::try_from(partition).unwrap(), &numbered(from..from + 300)).await;
+            broker
+                .send(
+                    "source-moves",
+                    i32::try_from(partition).expect("the scene is as it was set up"),
+                    &numbered(from..from + 300),
+                )
+                .await;
         }
         if round % 2 == 0 {
             sources.push(start(&topics, "moves", Arc::clone(&counter)));

@@ -1,7 +1,7 @@
 //! Client: from the settings to librdkafka's clients, and what these report.
 //!
 //! - In: a valid [`KafkaConfig`].
-//! - Out: [`ClientConfig`]s for a role, with [`Events`] that serve tokens and remember the last error.
+//! - Out: [`ClientConfig`]s for a role, with `Events` that serve tokens and remember the last error.
 //! - Keeps: the token keeper, shared by all clients.
 //! - Invariants: passwords are read when a client is made, and live only inside librdkafka.
 
