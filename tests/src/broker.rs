@@ -170,22 +170,7 @@ impl Broker {
     /// # Panics
     /// When the broker does not take them.
     pub async fn send(&self, topic: &str, partition: i32, values: &[Option<Vec<u8>>]) {
-        let made = ClientConfig::new()
-            .set("bootstrap.servers", self.address())
-            .set("enable.idempotence", "true")
-            .create();
-        let producer: FutureProducer = made.expect("the settings are complete");
-        let mut sent = Vec::new();
-        for value in values {
-            let mut record = FutureRecord::<[u8], [u8]>::to(topic).partition(partition);
-            if let Some(value) = value {
-                record = record.payload(value);
-            }
-            sent.push(producer.send_result(record).map_err(|(error, _)| error).expect("there is room"));
-        }
-        for delivery in sent {
-            delivery.await.expect("the producer lives").expect("the broker takes it");
-        }
+        send(&self.address(), topic, partition, values).await;
     }
 
     /// The position that a group has committed.
@@ -217,6 +202,27 @@ impl Running {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Sends values to a partition of the broker at this address, which may be away for a while, in order.
+///
+/// # Panics
+/// When the broker does not take them.
+pub async fn send(address: &str, topic: &str, partition: i32, values: &[Option<Vec<u8>>]) {
+    let made =
+        ClientConfig::new().set("bootstrap.servers", address).set("enable.idempotence", "true").create();
+    let producer: FutureProducer = made.expect("the settings are complete");
+    let mut sent = Vec::new();
+    for value in values {
+        let mut record = FutureRecord::<[u8], [u8]>::to(topic).partition(partition);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        sent.push(producer.send_result(record).map_err(|(error, _)| error).expect("there is room"));
+    }
+    for delivery in sent {
+        delivery.await.expect("the producer lives").expect("the broker takes it");
     }
 }
 

@@ -49,6 +49,11 @@ impl Emulator {
         Self { script, url, _data: data }
     }
 
+    /// Where it answers, without the scheme.
+    pub fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
+    }
+
     /// The variables that lead the program to it.
     pub fn variables(&self) -> [(&'static str, &str); 2] {
         [("AZURE_STORAGE_USE_EMULATOR", "true"), ("AZURITE_BLOB_STORAGE_URL", &self.url)]

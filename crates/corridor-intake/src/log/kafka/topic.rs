@@ -222,7 +222,7 @@ pub(super) fn missing(settings: &KafkaLogSettings) -> String {
     let (topic, shards) = (&settings.topic, settings.shards);
     format!(
         "topic {topic} does not exist, or may not be seen; create it with: kafka-topics --create --topic {topic} --partitions {shards} \
-         --config message.timestamp.type=LogAppendTime, or set `create_topic`"
+         --config message.timestamp.type=LogAppendTime, or set log.replication"
     )
 }
 
