@@ -22,6 +22,7 @@ mod ready;
 mod receivers;
 mod session;
 mod shard_task;
+mod start;
 pub mod status;
 mod stop;
 
@@ -29,20 +30,18 @@ use crate::cli::RunArgs;
 use crate::config::{Config, Role};
 use accept::Intake;
 use anyhow::{Context as _, Result};
-use corridor_chain::Table;
 use corridor_intake::delivery::Accept;
 use corridor_intake::log::Log;
 use corridor_lake::chain::Writer;
-use corridor_lake::landing;
-use corridor_lake::seed_file;
 use corridor_lake::store::{Lake, open_lake};
 use current::Current;
 use health::WorkerHealth;
-use log::{OpenedLog, open_log};
+use log::OpenedLog;
 use owner::Owner;
 use receivers::{Receivers, SourceBoard};
 use shard_task::ShardTask;
 use status::StatusBoard;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use stop::{signalled, stopper};
@@ -52,8 +51,12 @@ pub fn run(args: &RunArgs, config: &Config) -> Result<ExitCode> {
     let config = with_flags(args, config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
-        let worker = Worker::start(config).await?;
-        worker.work(signalled()).await
+        let mut told = pin!(signalled());
+        let worker = tokio::select! {
+            worker = Worker::start(config) => worker?,
+            told = &mut told => return told.context("wait for a signal"),
+        };
+        worker.work(told).await
     });
     // A reader may still wait on a blocking thread for records that nobody needs any more.
     runtime.shutdown_background();
@@ -97,13 +100,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Opens directory, lake, log and receivers. An error names the first that cannot be used.
+    /// Opens directory, lake, log and receivers, and waits for a log that is away. An error names the first that cannot be used.
     pub async fn start(config: Config) -> Result<Self> {
         let name = worker_name(&config);
         let current = Arc::new(Current::load(&config)?);
         let lake = open_lake(&config.lake)?;
-        landing::seed(&lake, &seeds()?).await?;
-        let log = open_log(&config, &name).await?;
+        start::seed(&lake).await?;
+        let log = start::open_log_patiently(&config, &name).await?;
         let board = Arc::new(StatusBoard::default());
         let accept = accept_of(&config, &log.log, &current, &board);
         let sources = Arc::new(SourceBoard::default());
@@ -195,9 +198,4 @@ fn writer_of(name: &str) -> Result<Writer> {
     let plain = plain.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-');
     let short: String = plain.take(24).collect();
     Ok(Writer::new(&format!("{short}-{}", uuid::Uuid::new_v4().simple()))?)
-}
-
-/// The empty file of each table, which keeps a new lake queryable.
-fn seeds() -> Result<Vec<(Table, bytes::Bytes)>> {
-    Table::ALL.into_iter().map(|table| Ok((table, seed_file(table)?))).collect()
 }
